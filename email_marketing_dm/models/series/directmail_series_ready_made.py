@@ -171,6 +171,7 @@ class DirectmailSeries(models.Model):
     def action_use_ready_made(self):
         """Add the steps of the context's `ready_made` series, with new templates, to a draft.
 
+        :return: True, or a notification with what is missing
         :raise UserError: if the series has steps already, was started, or has no account
         """
         self.ensure_one()
@@ -191,6 +192,8 @@ class DirectmailSeries(models.Model):
             fields.Command.create({"sequence": place, **self._prepare_step(step, ready_made)})
             for place, step in enumerate(ready_made["steps"])
         ]
+        if ready_made.get("start") == "cart" and not self.start_table_id:
+            return self._tell_no_carts()
         return True
 
     # === BUSINESS === #
@@ -220,11 +223,12 @@ class DirectmailSeries(models.Model):
         """Return values that start the series for quotations that were left alone for four hours.
 
         Orders that get confirmed no longer match the filter, which calls the series off. Where no
-        administrator has opened a data table of quotations, the table has to be chosen. With an
+        data table of quotations can be used, the table has to be chosen: `_tell_no_carts`. With an
         online shop, quotations of salespeople are left out.
         """
         table = self.env["directmail.data.table"].search(
-            [("model_name", "=", "sale.order"), ("preset", "=", False)], limit=1
+            [("model_name", "=", "sale.order"), ("preset", "=", False), ("usable", "=", True)],
+            limit=1,
         )
         domain = [("state", "in", ("draft", "sent"))]
         # Who may not read orders has only the fields that an administrator opened.
@@ -235,6 +239,33 @@ class DirectmailSeries(models.Model):
             "start_table_id": table.id,
             "start_domain": str(domain) if table else "[]",
             "start_unchanged": 4,
+        }
+
+    def _tell_no_carts(self):
+        """Return a notification that there is no data table of quotations, and whom to ask."""
+        carts = self.env.get("sale.order")
+        if carts is not None and carts.has_access("read"):
+            message = self.env._(
+                "The steps were added, but “Data table” is empty because there is no data table of"
+                " quotations. Ask an administrator to add one for the model “Sales Order”, then"
+                " choose it under “Data table”."
+            )
+        else:
+            message = self.env._(
+                "The steps were added, but “Data table” is empty because you may not read sales"
+                " orders, and no data table of quotations is open to marketing users. Ask an"
+                " administrator to add one for the model “Sales Order” and to open it to marketing"
+                " users, then choose it under “Data table”."
+            )
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "type": "warning",
+                "sticky": True,
+                "message": message,
+                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
+            },
         }
 
     def _find_cart_values(self):

@@ -98,7 +98,10 @@ class DirectmailSeries(models.Model):
         if self.start_kind not in TABLE_KINDS:
             return None
         if not self.start_table_id:
-            return self.env._("Choose the data table for whose records the series starts.")
+            return self.env._(
+                "Choose the data table for whose records the series starts. If it is not offered,"
+                " ask an administrator to add it or to open it to marketing users."
+            )
         if not self._get_start_path():
             return self.env._("Choose the date on which the series starts.")
         try:

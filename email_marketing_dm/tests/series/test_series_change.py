@@ -409,7 +409,10 @@ class TestSeriesChange(SeriesCommon):
                 series.write({"audience_id": self.audience.id, "sender_id": self.sender.id})
                 missing = {
                     "birthday": ["Choose the date on which the series starts."],
-                    "cart": ["Choose the data table for whose records the series starts."],
+                    "cart": [
+                        "Choose the data table for whose records the series starts. If it is not"
+                        " offered, ask an administrator to add it or to open it to marketing users."
+                    ],
                 }
                 self.assertEqual(series._find_missing(), missing.get(name, []))
         used = self._make_ready_made("welcome")

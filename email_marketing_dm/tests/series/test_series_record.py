@@ -188,6 +188,37 @@ class TestSeriesRecord(SeriesRecordCommon, ValuesCommon):
         leads[1].unlink()
         self.assertEqual(self._preview(template, self.ann), ["Old"])
 
+    def _make_cart_series(self):
+        series = (
+            self.env["directmail.series"]
+            .with_user(self.user)
+            .with_context(ready_made="cart")
+            .create({"account_id": self.account.id, "sender_id": self.sender.id})
+        )
+        return series, series.action_use_ready_made()
+
+    def test_the_ready_made_cart_says_why_it_has_no_data_table(self):
+        series, action = self._make_cart_series()
+        self.assertIn("there is no data table of quotations", action["params"]["message"])
+        self.assertEqual((len(series.step_ids), series.start_table_id.ids), (3, []))
+        self.env["directmail.data.table"].create(
+            {
+                "name": "Carts",
+                "model_id": self.env["ir.model"]._get_id("sale.order"),
+                "partner_path": "partner_id",
+                "date_field": "date_order",
+            }
+        )
+        self.assertEqual(self._make_cart_series()[1], True)
+        # Who may not read orders can't use the table while it is not open to marketing users.
+        self.user.group_ids -= self.seller_group
+        series, action = self._make_cart_series()
+        self.assertIn("you may not read sales orders", action["params"]["message"])
+        self.assertIn("Ask an administrator", action["params"]["message"])
+        self.assertEqual((len(series.step_ids), series.start_table_id.ids), (3, []))
+        with self.assertRaisesRegex(UserError, "data table .* ask an administrator"):
+            series.action_start()
+
     def test_the_ready_made_cart_shows_number_and_total_of_the_cart(self):
         company = self.account.company_id.sudo()
         company.write({"website": "https://azure.example", "street": "1 Road"})
@@ -199,13 +230,7 @@ class TestSeriesRecord(SeriesRecordCommon, ValuesCommon):
                 "date_field": "date_order",
             }
         )
-        series = (
-            self.env["directmail.series"]
-            .with_user(self.user)
-            .with_context(ready_made="cart")
-            .create({"account_id": self.account.id, "sender_id": self.sender.id})
-        )
-        series.action_use_ready_made()
+        series, _action = self._make_cart_series()
         for template in series.step_ids.template_id:
             found = template._find(template._compile_content(template.body_html))
             self.assertFalse([each for each in found if each["level"] == "error"], found)
