@@ -242,6 +242,11 @@ def wait_for_notice(browser, text):
     browser.wait(f"() => {find}?.includes({json.dumps(text)})")
 
 
+def check_not_opened(browser):
+    """The key pressed the button, and did not open the step as well."""
+    assert not browser.run("return document.querySelectorAll('.modal, .o_dialog').length;")
+
+
 def save(browser):
     browser.press("s", alt=True)
     browser.wait(".o_form_saved")
@@ -257,10 +262,23 @@ def test_a_step_is_moved_by_keys(shop, browser):
     browser.press("Enter")
     wait_for_notice(browser, "Step 3, Spring moves to place 2.")
     assert get_label(browser).startswith("Move up: Send")
+    check_not_opened(browser)
     browser.press("Enter")
     wait_for_notice(browser, "Step 3, Spring moves to place 1.")
     # It can't move further.
     assert get_label(browser).startswith("Move down: Send")
+    check_not_opened(browser)
+    browser.press("Enter")
+    wait_for_notice(browser, "Step 3, Spring moves to place 2.")
+    check_not_opened(browser)
+    browser.press("Enter")
+    # Back in its place, it can't move further down.
+    wait_until(lambda: (get_label(browser) or "").startswith("Move up: Send"), "it does not move")
+    check_not_opened(browser)
+    for place in (2, 1):
+        browser.press("Enter")
+        wait_for_notice(browser, f"Step 3, Spring moves to place {place}.")
+    check_not_opened(browser)
     assert get_steps(shop, series) == [first, wait, second]
     save(browser)
     assert get_steps(shop, series) == [second, first, wait]
