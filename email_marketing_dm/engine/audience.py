@@ -150,6 +150,16 @@ def select_people(lines, visible, master_key):
     return SQL("%s%s", statement.head(), SQL(" UNION ALL ").join(parts))
 
 
+def finds_records(lines):
+    """Tell whether some lines can find records of other models.
+
+    :param lines: list of `Line`
+    """
+    return any(
+        finds_records(line.lines) if line.lines else "record" in line.sorts for line in lines
+    )
+
+
 class _Statement:
     """The lines of an audience; a line that finds several sorts of people becomes a CTE."""
 

@@ -4,8 +4,8 @@ from contextlib import contextmanager
 
 from odoo.tools import SQL
 
-from .idn import in_ascii, may_be_written_otherwise
-from .sql import address_key, left_lists, prepare_for_many, usable_address
+from .people import current_addresses
+from .sql import changing_reason, prepare_for_many
 from .tens import in_tens, make_mark
 
 
@@ -31,21 +31,22 @@ def estimate_people(env, people):
     return round(rows, 2 - len(str(rows)))
 
 
-def count_reasons(env, people, company, master_key, timeout, lists=(), tens=False):
+def count_reasons(env, context, rules, people, timeout, lists=(), tens=False):
     """Count, for a task made now, the people who could be mailed and the others by reason.
 
-    Opt-outs from a single sender are ignored, because the task's sender is not known yet.
+    The reasons are those of `engine.plan`, as far as they depend neither on the task nor on earlier
+    mails. Opt-outs from a single sender are ignored, because the task's sender is not known yet.
 
+    :param PeopleContext context: how to find addresses
+    :param rules: the `people.Addressing` of the task
     :param SQL people: selects the columns `person.PERSON_COLUMNS`
-    :param company: the `res.company` whose opt-outs count
-    :param master_key: see `engine.sql.address_key`
     :param float timeout: as in `count_people`
     :param lists: ids of the mailing lists that the people were chosen from
     :param bool tens: whether to round each number down to tens: see `engine.tens`
     :return: {reason, or None for the people who can be mailed: number of people}
     :raise QueryCanceled: as in `count_people`
     """
-    judged = _judge_people(people, company, master_key, lists, tens)
+    judged = _judge_people(env, context, rules, people, lists, tens)
     with limited(env, timeout):
         env.cr.execute(judged, log_exceptions=False)
         rows = env.cr.fetchall()
@@ -55,68 +56,43 @@ def count_reasons(env, people, company, master_key, timeout, lists=(), tens=Fals
             counts.update({None: distinct, "duplicate": count - distinct})
     if not tens:
         return counts
-    mark = make_mark(master_key, company.id, sum(mark for *_counts, mark in rows))
+    total = sum(mark for *_counts, mark in rows)
+    mark = make_mark(context.get_master_key(env), rules.company_id, total)
     return {reason: in_tens(count, mark, reason) for reason, count in counts.items()}
 
 
-def _judge_people(people, company, master_key, lists, tens):
+def _judge_people(env, context, rules, people, lists, tens):
     """Return SQL (reason, number of people, of different addresses, mark) for `count_reasons`."""
+    # OFFSET 0 for the reason that `plan.select_judged` names.
     return SQL(
-        """WITH people AS (%(people)s), found AS (
-            SELECT people.partner_id, people.email_encrypted,
-                   CASE WHEN people.partner_id IS NULL THEN people.email
-                        ELSE p.email END AS typed,
-                   %(email)s AS email,
-                   people.address_key
-              FROM people LEFT JOIN res_partner p ON p.id = people.partner_id
-        ), keyed AS (
-            SELECT *, CASE WHEN address_key IS NOT NULL THEN address_key
-                           WHEN %(usable)s THEN %(key)s END AS usable_key
-              FROM found
-        ), judged AS (
-            SELECT usable_key, email_encrypted, partner_id, email, CASE
-                WHEN COALESCE(NULLIF(btrim(typed), ''), email_encrypted) IS NULL
-                    THEN 'no_address'
-                WHEN usable_key IS NULL AND email_encrypted IS NOT NULL
-                    THEN 'cannot_decrypt'
-                WHEN usable_key IS NULL THEN 'invalid_address'
-                WHEN EXISTS (SELECT 1 FROM mail_blacklist b
-                              WHERE b.email = keyed.email AND b.active)
-                  OR %(international)s AND EXISTS (
-                      SELECT 1 FROM mail_blacklist b
-                       WHERE b.address_key = usable_key AND b.active) THEN 'blacklisted'
-                WHEN EXISTS (SELECT 1 FROM directmail_optout o
-                              WHERE o.address_key = usable_key AND o.sender_id IS NULL
-                                AND o.company_id = %(company)s) THEN 'opted_out'
-                %(left_list)s END AS reason
-              FROM keyed
+        """WITH people AS (
+            SELECT *, partner_id IS NOT NULL AS is_contact FROM (%(people)s) AS chosen
+        ), %(addressed)s, judged AS (
+            SELECT partner_id, res_model, res_id, email, email_encrypted, address_key,
+                   COALESCE(flaw, %(reason)s) AS reason
+              FROM addressed OFFSET 0
         )
         SELECT reason, count(*),
                -- An address in clear does not count as a duplicate of an encrypted one:
                -- users could find out an encrypted address by counting guesses.
-               count(DISTINCT usable_key)
+               count(DISTINCT address_key)
                    FILTER (WHERE reason IS NULL AND email_encrypted IS NULL)
-               + count(DISTINCT usable_key)
+               + count(DISTINCT address_key)
                    FILTER (WHERE reason IS NULL AND email_encrypted IS NOT NULL),
                %(mark)s
           FROM judged GROUP BY reason""",
         people=people,
-        mark=SQL("sum(hashtext(concat_ws('/', partner_id, email, usable_key)))")
+        addressed=current_addresses(env, context, rules, carried=("is_contact",)),
+        reason=changing_reason(
+            SQL("addressed.email"),
+            SQL("addressed.address_key"),
+            SQL("%s", rules.company_id),
+            SQL("NULL::int"),
+            lists,
+        ),
+        mark=SQL("sum(hashtext(concat_ws('/', partner_id, res_model, res_id, email, address_key)))")
         if tens
         else SQL("NULL"),
-        email=in_ascii(
-            SQL(
-                "(CASE WHEN people.partner_id IS NULL THEN people.email"
-                " ELSE p.email_normalized END)"
-            )
-        ),
-        usable=usable_address(SQL("email")),
-        key=address_key(master_key, SQL("email")),
-        company=company.id,
-        international=may_be_written_otherwise(SQL("keyed.email")),
-        left_list=SQL("WHEN %s THEN 'left_list'", left_lists(SQL("keyed.email"), lists))
-        if lists
-        else SQL(),
     )
 
 

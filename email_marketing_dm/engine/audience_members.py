@@ -3,8 +3,9 @@
 from odoo.tools import SQL
 
 from .idn import is_international
+from .people import addressed_people
 from .person import PERSON, PERSON_COLUMNS, person_columns
-from .sql import usable_ascii_address
+from .sql import UNMATCHABLE, usable_ascii_address
 
 #: Columns of a person without a contact that may differ from refresh to refresh.
 ADDRESS = ("email", "email_encrypted", "address_key")
@@ -95,9 +96,11 @@ def _is_empty(env, audience_id):
     )
 
 
-def count_usable(env, audience_id):
+def count_usable(env, context, rules, audience_id):
     """Return the number of people in an audience who have a usable address.
 
+    :param PeopleContext context: how to find addresses
+    :param rules: a `people.Addressing`
     :rtype: int
     """
     # PostgreSQL may expect very few members or usable addresses, as in `replace_members`, and then
@@ -112,18 +115,22 @@ def count_usable(env, audience_id):
     env.cr.execute(
         "RESET enable_nestloop; RESET enable_seqscan; RESET max_parallel_workers_per_gather"
     )
+    if rules.has_records:
+        usable += _count_usable_records(env, context, rules, audience_id)
     return usable
 
 
 def select_usable(audience_id):
-    """Return SQL that selects what `count_usable` returns.
+    """Return SQL of the number of contacts and bare addresses among what `count_usable` counts.
 
     :rtype: SQL
     """
     # ASCII and international addresses are counted apart, because each has its own index.
     return SQL(
-        """SELECT (SELECT count(address_key) FROM directmail_audience_member m
-                    WHERE %(is_member)s AND m.partner_id IS NULL)
+        """SELECT (SELECT count(*) FROM directmail_audience_member m
+                    WHERE %(is_member)s AND m.partner_id IS NULL AND m.res_id IS NULL
+                      AND m.address_key IS NOT NULL
+                      AND (m.email_encrypted IS NULL OR left(m.address_key, 1) != %(unmatchable)s))
                 + (SELECT count(*) FROM directmail_audience_member m
                      JOIN res_partner p ON p.id = m.partner_id
                     WHERE %(is_member)s AND %(usable)s)
@@ -133,6 +140,22 @@ def select_usable(audience_id):
                            WHERE %(international)s
                              AND directmail_ascii_address(p.email_normalized) IS NOT NULL)))""",
         is_member=SQL("m.audience_id = %s", audience_id),
+        unmatchable=UNMATCHABLE,
         usable=usable_ascii_address(SQL("p.email_normalized")),
         international=is_international(SQL("p.email_normalized")),
     )
+
+
+def _count_usable_records(env, context, rules, audience_id):
+    """Return how many records of other models can be mailed: not archived, with an address."""
+    records = addressed_people(
+        env,
+        context,
+        rules,
+        [audience_id],
+        among=SQL("partner_id IS NULL AND res_id IS NOT NULL"),
+    )
+    [(usable,)] = env.execute_query(
+        SQL("WITH %s SELECT count(*) FROM addressed WHERE flaw IS NULL", records)
+    )
+    return usable

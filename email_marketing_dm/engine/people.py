@@ -24,6 +24,9 @@ Not the users of `directmail.template._get_lenders`, whose rights the values of 
 :ivar owner_ids: ids of the users who own the task's audiences, each once
 """
 
+Addressing = namedtuple("Addressing", "company_id is_encrypted aes_reference has_records")
+Addressing.__doc__ = """What `current_addresses` reads of `fatigue.TaskRules`, without a task."""
+
 
 def has_others_than_contacts(env, audience_ids):
     """Tell whether some members of audiences are records of other models or bare addresses."""
@@ -41,7 +44,7 @@ def addressed_people(env, context, rules, audience_ids, *, lenders=None, among=N
     """Return CTEs ending in `addressed`: each person of some audiences once.
 
     :param PeopleContext context: how to find people and addresses
-    :param rules: the `fatigue.TaskRules` of the task
+    :param rules: the `fatigue.TaskRules` of the task, or an `Addressing`
     :param audience_ids: ids of the audiences
     :param Lenders lenders: for the column `lender_id`; null without it
     :param SQL among: a condition on rows of `directmail_audience_member`, to take only these
@@ -138,7 +141,7 @@ def current_addresses(env, context, rules, planned=False, carried=("lender_id",)
     has `lender_id`, copied from `people`.
 
     :param PeopleContext context: how to find people and addresses
-    :param rules: the `fatigue.TaskRules` of the task
+    :param rules: the `fatigue.TaskRules` of the task, or an `Addressing`
     :param bool planned: whether `people` are rows of `directmail_delivery`. `addressed` then has
         their `id`, and `moved`: whether the person or the address differs from the planned one
     :param carried: names of the columns that are copied from `people` before planning

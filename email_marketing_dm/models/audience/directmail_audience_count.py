@@ -4,9 +4,11 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
-from ...engine.audience import select_people, visible_contacts
+from ...engine.audience import finds_records, select_people, visible_contacts
 from ...engine.audience_count import count_people, count_reasons, estimate_people
+from ...engine.people import Addressing
 from ...engine.person import PERSON
+from ..people_context import PEOPLE_CONTEXT
 from .directmail_audience_refresh import RECENT
 
 #: Seconds that a count may take; after them the planner's estimate is shown instead.
@@ -58,13 +60,14 @@ class DirectmailAudience(models.Model):
         known = self._is_known(changes)
 
         def count(lines, visible, key, records):
-            people = select_people(lines, visible, key)
+            people, has_records = select_people(lines, visible, key), finds_records(lines)
             total, about = self._count(people)
             if about and known:
                 people, total, about = self._select_members(), self.people_count, False
+                has_records = self._has_others_than_contacts()
             result = {"people": total, "about": about, "mailable": False, "reasons": []}
             if not about:
-                result.update(self._count_mailable(people, key))
+                result.update(self._count_mailable(people, has_records))
             if result["mailable"] is False and known:
                 result["usable"] = self.usable_count
             result["left_out"] = records.with_env(self.env)._explain_left_out(records.env, visible)
@@ -153,7 +156,7 @@ class DirectmailAudience(models.Model):
         except QueryCanceled:
             return estimate_people(self.env, people), True
 
-    def _count_mailable(self, people, key):
+    def _count_mailable(self, people, has_records):
         company = self.company_id or self.env.company
         # Opt-outs and the blacklist match a clear and an encrypted address by the same address key:
         # exact figures could reveal an encrypted address, so they are rounded (`engine.tens`).
@@ -161,9 +164,14 @@ class DirectmailAudience(models.Model):
         try:
             with self.env.cr.savepoint(flush=False):
                 counts = count_reasons(
-                    self.env, people, company, key, self._get_count_timeout(),
-                    self._get_mailing_lists().ids, tens,
-                )  # fmt: skip
+                    self.env,
+                    PEOPLE_CONTEXT,
+                    self._get_addressing(has_records),
+                    people,
+                    self._get_count_timeout(),
+                    self._get_mailing_lists().ids,
+                    tens,
+                )
         except QueryCanceled:
             return {}
         labels = dict(
@@ -172,6 +180,16 @@ class DirectmailAudience(models.Model):
         mailable = counts.pop(None, 0)
         reasons = [[labels[reason], count] for reason, count in counts.items() if count]
         return {"mailable": mailable, "reasons": reasons, "tens": tens}
+
+    def _get_addressing(self, has_records):
+        """Return how people would be mailed by a task at addresses in clear.
+
+        :param bool has_records: whether some of them are records of other models
+        :rtype: engine.people.Addressing
+        """
+        company = self.company_id or self.env.company
+        # The AES key reads addresses of contacts only where a task mails encrypted ones.
+        return Addressing(company.id, False, None, has_records)
 
     def _get_count_timeout(self):
         return self.env["directmail.account"]._get_seconds("count_timeout", COUNT_TIMEOUT)

@@ -12,6 +12,7 @@ from ...clock.hourly import count_hours
 from ...engine.audience_members import count_usable, replace_members
 from ...engine.sql import prepare_for_many
 from ...exceptions import BusyError
+from ..people_context import PEOPLE_CONTEXT
 
 #: The cron skips an audience that was refreshed after it was due and within this time.
 STILL_FRESH = timedelta(hours=1)
@@ -314,7 +315,8 @@ class DirectmailAudience(models.Model):
         self.env.flush_all()
         prepare_for_many(self.env)
         total, entered, left = replace_members(self.env, self.id, people)
-        usable = count_usable(self.env, self.id)
+        rules = self._get_addressing(self._has_others_than_contacts())
+        usable = count_usable(self.env, PEOPLE_CONTEXT, rules, self.id)
         self.env["directmail.audience.member"].invalidate_model()
         self.invalidate_recordset(["member_ids"])
         return {

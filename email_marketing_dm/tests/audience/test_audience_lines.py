@@ -1,3 +1,4 @@
+from collections import Counter
 from datetime import timedelta
 from unittest.mock import patch
 
@@ -7,7 +8,9 @@ from odoo.tests import tagged
 from odoo.tools import SQL
 
 from ...engine import audience_members
+from ...engine.audience_count import count_reasons
 from ...engine.person import PERSON_COLUMNS
+from ...models.people_context import PEOPLE_CONTEXT
 from ..common import AudienceCommon
 
 
@@ -62,7 +65,8 @@ class TestAudienceLines(AudienceCommon):
         )
         [before] = self.env.execute_query(asked)
         with patch.object(audience_members, "select_usable", lambda _audience: asked):
-            counting = audience_members.count_usable(self.env, source.id)
+            rules = source._get_addressing(False)
+            counting = audience_members.count_usable(self.env, PEOPLE_CONTEXT, rules, source.id)
         self.assertEqual(counting, ["off", "off", "0"])
         [after] = self.env.execute_query(asked)
         self.assertEqual(after, before, "but whatever comes then may")
@@ -351,6 +355,41 @@ class TestAudienceLines(AudienceCommon):
                     counted = audience.count_all({})
                     self.assertEqual((counted["people"], counted["mailable"]), (3, 2))
         self.assertPeople([{"domain": f"[{ids}, ('active', '=', False)]"}])
+
+    def test_archived_records_count_as_the_plan_judges_them(self):
+        """Leads without a contact: one archived, one without an address, one to be mailed."""
+        lost, bare, new = leads = self.env["crm.lead"].create(
+            [
+                {"name": f"Lead {number}", "email_from": email}
+                for number, email in enumerate(("lost@example.com", False, "new@example.com"))
+            ]
+        )
+        lost.active = False
+        ids = f"('id', 'in', {leads.ids})"
+        archived_too = f"[{ids}, ('active', 'in', [True, False])]"
+        line = {"table_id": self.leads.id, "domain": archived_too}
+        audience = self._make_audience(
+            None, lines=[self._only(self.ann, self.cat), {**line, "operator": "or"}]
+        )
+        counted = audience.count_all({})
+        audience.action_refresh()
+        task = self._make_task(audience).sudo()
+        told = task._count_fates()
+        task._plan()
+        labels = dict(task.delivery_ids._fields["reason"]._description_selection(self.env))
+        planned = [labels.get(delivery.reason) for delivery in task.delivery_ids]
+        self.assertEqual(planned.count("No longer a contact"), 1)
+        self.assertEqual({labels.get(fate.reason): told[fate] for fate in told}, Counter(planned))
+        self.assertEqual(counted["mailable"], planned.count(None))
+        self.assertEqual(dict(counted["reasons"]), Counter(filter(None, planned)))
+        self.assertEqual((audience.people_count, audience.usable_count), (5, 3))
+        # A count that uses the members of the last refresh.
+        lost.active, new.active = True, False
+        rules = audience._get_addressing(True)
+        self.env.flush_all()
+        members = audience._select_members()
+        counts = count_reasons(self.env, PEOPLE_CONTEXT, rules, members, 10)
+        self.assertEqual((counts[None], counts["gone"], counts["no_address"]), (3, 1, 1))
 
     def test_lines_in_words(self):
         germany = self.env.ref("base.de")

@@ -10,6 +10,8 @@ from odoo.tools import SQL, file_path
 from ...engine.audience_count import count_reasons
 from ...engine.fatigue import select_history
 from ...engine.fatigue_rules import read_rules
+from ...engine.people import Addressing
+from ...engine.person import person_columns
 from ...engine.sql import address_key, left_lists, usable_address
 from ...models.people_context import PEOPLE_CONTEXT
 from ...privacy.address import normalise, spell
@@ -225,13 +227,13 @@ class TestInternational(UploadMixin, DirectmailCommon):
         self.env.flush_all()
         counts = count_reasons(
             self.env,
+            PEOPLE_CONTEXT,
+            Addressing(self.env.company.id, False, None, False),
             SQL(
-                """SELECT id AS partner_id, NULL::text AS email, NULL::text AS email_encrypted,
-                          NULL::text AS address_key FROM res_partner WHERE id IN %s""",
+                "SELECT %s FROM res_partner WHERE id IN %s",
+                person_columns(partner_id=SQL("id")),
                 tuple(people.ids),
             ),
-            self.env.company,
-            self.env["directmail.keyring"]._get_master_key(),
             10,
         )
         self.assertEqual(counts, {None: 1, "duplicate": 0, "blacklisted": 1})

@@ -2,6 +2,8 @@ from odoo import fields
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import new_test_user, tagged
 
+from ...engine.audience_count import count_reasons
+from ...models.people_context import PEOPLE_CONTEXT
 from ..common import DirectmailCommon, DirectmailMixin, start_task
 from ..common_encrypted import ALICE, X
 from ..common_http import PatientHttpCase
@@ -87,6 +89,16 @@ class TestUploadPeople(UploadMixin, DirectmailCommon):
             self.assertEqual((member.email, member.email_encrypted), told)
             self.assertEqual((audience.people_count, audience.usable_count), (1, 1))
             self.assertEqual((audience.entered_count, audience.left_count), (1, 1))
+
+    def test_addresses_that_cannot_be_decrypted_cannot_be_mailed(self):
+        self._enter_key()
+        upload = self._upload(f"{ALICE}\n{X}\nnonsense\n", id_kind="encrypted")
+        audience = self._make_upload_audience(upload)
+        audience.action_refresh()
+        self.assertEqual((audience.people_count, audience.usable_count), (3, 2))
+        rules = audience._get_addressing(True)
+        counts = count_reasons(self.env, PEOPLE_CONTEXT, rules, audience._select_members(), 10)
+        self.assertEqual(counts, {None: 2, "duplicate": 0, "cannot_decrypt": 1})
 
     def test_audience_of_what_is_not_mine(self):
         upload = self._upload("ann@example.com\n", user=self.other)
