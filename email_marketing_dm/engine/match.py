@@ -5,7 +5,11 @@ from odoo.tools import SQL
 from ..lists.cells import DOUBTFUL_PATTERN
 from ..lists.identifiers import KEEPS_ZERO
 from .idn import in_ascii, is_international
-from .sql import UNMATCHABLE, address_key
+from .sql import UNMATCHABLE, address_key, prepare_for_many
+
+#: A line keeps the ids of the contacts who share its ID if there are at most so many: an ID of more
+#: contacts, such as "none", tells of none of them, and ids in each line would grow without limit.
+HOLDERS_MAX = 20
 
 
 def match_lines(env, owner_env, master_key, upload_id, id_kind, match_field=None):
@@ -13,7 +17,8 @@ def match_lines(env, owner_env, master_key, upload_id, id_kind, match_field=None
 
     Of several lines for a person, the first counts and the others are duplicates. Of several
     contacts with the same ID, the one with the lowest id is taken; of those with the same value of
-    `match_field`, none is, and the line keeps their ids in `match_keys`.
+    `match_field`, none is, and the line keeps their ids in `match_keys`, of at most
+    `HOLDERS_MAX`.
 
     :param env: whose transaction is written
     :param owner_env: the owner's environment; only contacts that the owner may read are found
@@ -24,6 +29,7 @@ def match_lines(env, owner_env, master_key, upload_id, id_kind, match_field=None
     """
     is_address = id_kind in ("email", "encrypted")
     env.flush_all()
+    prepare_for_many(env)
     env.cr.execute(
         SQL(
             """WITH contacts (id, key) AS (%(contacts)s),
@@ -71,7 +77,9 @@ def match_lines(env, owner_env, master_key, upload_id, id_kind, match_field=None
             if id_kind == "field"
             else SQL("min(id)"),
             # The line goes when one of them is erased.
-            holders=SQL("CASE WHEN count(*) > 1 THEN to_jsonb(array_agg(id)) END")
+            holders=SQL(
+                "CASE WHEN count(*) BETWEEN 2 AND %s THEN to_jsonb(array_agg(id)) END", HOLDERS_MAX
+            )
             if id_kind == "field"
             else SQL("NULL::jsonb"),
             upload=upload_id,

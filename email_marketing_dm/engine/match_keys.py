@@ -3,8 +3,8 @@
 from odoo.tools import SQL
 
 from ..lists.cells import DOUBTFUL_PATTERN
-from .match import select_contacts
-from .sql import address_key
+from .match import HOLDERS_MAX, select_contacts
+from .sql import address_key, prepare_for_many
 
 
 def match_rows(env, owner_env, master_key, upload_id, keys, skips_different):
@@ -14,6 +14,7 @@ def match_rows(env, owner_env, master_key, upload_id, keys, skips_different):
     is matched by its address if no contact has one of the IDs. Of several lines for a person, the
     first counts and the others are duplicates. A line that is not matched although contacts have
     its IDs keeps the ids of these contacts in `match_keys`: it goes when one of them is erased.
+    Of an ID of more than `HOLDERS_MAX` contacts no ids are kept.
 
     :param env: whose transaction is written
     :param owner_env: the owner's environment; only contacts that the owner may read are found
@@ -25,6 +26,9 @@ def match_rows(env, owner_env, master_key, upload_id, keys, skips_different):
     """
     columns = [key.column for key in keys]
     env.flush_all()
+    prepare_for_many(env)
+    # PostgreSQL expects one new line, and would compare each ID with each in a nested loop.
+    env.cr.execute("SET LOCAL enable_nestloop = off")
     env.cr.execute(
         SQL(
             """WITH wanted AS MATERIALIZED (
@@ -32,24 +36,24 @@ def match_rows(env, owner_env, master_key, upload_id, keys, skips_different):
                       FROM directmail_upload_line l, jsonb_array_elements(l.match_keys) pair (value)
                      WHERE l.upload_id = %(upload)s AND l.status = 'new'
                ), contacts (rank, contact, key) AS (%(contacts)s
-               ), holders AS (
+               ), holders AS MATERIALIZED (
                     SELECT rank, key, min(contact) AS lowest, max(contact) AS highest,
-                           to_jsonb(array_agg(DISTINCT contact)) AS holders
-                      FROM contacts WHERE key IS NOT NULL GROUP BY rank, key
+                           CASE WHEN count(*) <= %(holders_max)s
+                                THEN array_agg(contact) END AS contacts
+                      FROM contacts WHERE (rank, key) IN (SELECT rank, key FROM wanted)
+                     GROUP BY rank, key
                ), hits AS (
-                    SELECT id, rank, min(lowest) AS lowest, max(highest) AS highest,
-                           CASE WHEN min(lowest) = max(highest) THEN min(lowest) END AS contact,
-                           jsonb_agg(holders) AS holders
+                    SELECT id, rank, CASE WHEN min(lowest) = max(highest)
+                                          THEN min(lowest) END AS contact
                       FROM wanted JOIN holders USING (rank, key) GROUP BY id, rank
                ), found AS (
                     SELECT id, min(rank) FILTER (WHERE contact IS NOT NULL) AS rank,
                            (array_agg(contact ORDER BY rank)
                             FILTER (WHERE contact IS NOT NULL))[1] AS contact,
-                           %(skips_different)s AND min(contact) != max(contact) AS is_different,
-                           jsonb_path_query_array(jsonb_agg(holders), '$[*][*][*]') AS holders
+                           %(skips_different)s AND min(contact) != max(contact) AS is_different
                       FROM hits GROUP BY id
                ), named AS (
-                    SELECT l.id, l.number, found.id IS NOT NULL AS is_known, is_different, holders,
+                    SELECT l.id, l.number, found.id IS NOT NULL AS is_known, is_different,
                            a.key AS address, COALESCE(found.rank, a.rank) AS rank,
                            CASE WHEN is_different IS NOT TRUE THEN found.contact END AS contact
                       FROM directmail_upload_line l LEFT JOIN found ON found.id = l.id
@@ -74,19 +78,26 @@ def match_rows(env, owner_env, master_key, upload_id, keys, skips_different):
                                    WHEN contact IS NOT NULL THEN 'matched'
                                    ELSE 'bare' END AS status
                       FROM people
+               ), kept AS (
+                    SELECT wanted.id, jsonb_agg(DISTINCT contact.id) AS holders
+                      FROM wanted JOIN holders USING (rank, key)
+                      JOIN people ON people.id = wanted.id AND people.person IS NULL
+                     CROSS JOIN LATERAL unnest(holders.contacts) AS contact (id)
+                     GROUP BY wanted.id
                )
                UPDATE directmail_upload_line l
                   SET partner_id = judged.contact, status = judged.status,
                       column_id = CASE WHEN person IS NOT NULL
                                        THEN (%(columns)s::int[])[rank + 1] END,
-                      match_key = person, match_keys = CASE WHEN person IS NULL THEN holders END,
+                      match_key = person, match_keys = kept.holders,
                       reason = CASE WHEN person IS NULL THEN COALESCE(
                           l.reason,
                           CASE WHEN is_different THEN 'different' WHEN is_known THEN 'several'
                                WHEN address IS NOT NULL THEN 'doubtful' ELSE 'unknown' END) END,
                       email = CASE WHEN judged.status = 'bare' THEN address END,
                       address_key = CASE WHEN judged.status = 'bare' THEN %(key)s END
-                 FROM judged WHERE l.id = judged.id""",
+                 FROM judged LEFT JOIN kept ON kept.id = judged.id WHERE l.id = judged.id""",
+            holders_max=HOLDERS_MAX,
             upload=upload_id,
             contacts=SQL(" UNION ALL ").join(
                 SQL(
@@ -103,3 +114,4 @@ def match_rows(env, owner_env, master_key, upload_id, keys, skips_different):
             key=address_key(master_key, SQL("address")),
         )
     )
+    env.cr.execute("RESET enable_nestloop")

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import Form, new_test_user, tagged
 
+from ...engine.match import HOLDERS_MAX
 from ..common import DirectmailCommon
 from ..common_upload import UploadMixin
 
@@ -193,6 +194,26 @@ class TestUploadKeys(UploadMixin, DirectmailCommon):
         self.assertEqual(upload.key_ids.column_id.mapped("name"), ["Phone", "Member"])
         self.assertEqual(upload.key_ids.column_id, upload.column_ids[1:])
         self.assertFalse(upload.found_by)
+
+    def test_an_id_of_very_many_contacts_is_kept_without_them(self):
+        """Rows with one or several IDs: neither grows with the contacts that share an ID."""
+        few = self._make_people(*(f"few{n}@y.example" for n in range(HOLDERS_MAX)))
+        many = self._make_people(*(f"many{n}@y.example" for n in range(HOLDERS_MAX + 1)))
+        few.vat, many.vat = "few", "none"
+        upload = self._match(";;few", ";;none", "k1@x.example;;none", ";;few")
+        lines = self._get_lines(upload).sudo()
+        self.assertEqual(lines.mapped("reason"), ["several", "several", False, "several"])
+        kept = [{*(keys or ())} for keys in lines.mapped("match_keys")]
+        self.assertEqual(kept, [{*few.ids}, set(), set(), {*few.ids}])
+        single = self._upload("few\nnone\nfew", start=False)
+        single.write({"id_kind": "field", "match_field": "vat", "has_header": False})
+        single.column_id = single.column_ids[0]
+        single.action_start()
+        self._run_matching()
+        lines = self._get_lines(single).sudo()
+        self.assertEqual(lines.mapped("reason"), ["several"] * 3)
+        kept = [{*(keys or ())} for keys in lines.mapped("match_keys")]
+        self.assertEqual(kept, [{*few.ids}, set(), {*few.ids}])
 
     def test_ids_of_one_cell(self):
         """All IDs in a cell are those of the row's person."""
