@@ -1,6 +1,7 @@
 from odoo import api, models
 from odoo.tools import SQL
 
+from ..engine.merging import Merged, merge_stays
 from ..engine.people_moves import keep_moves_of_one
 
 #: (model with a row per contact, field of the record that has each contact once)
@@ -21,6 +22,8 @@ class BasePartnerMergeAutomaticWizard(models.TransientModel):
     @api.model
     def _update_foreign_keys(self, src_partners, dst_partner):
         """Override: delete duplicate rows of ONCE_EACH first, move `directmail.audience.pick`.
+
+        Times in snapshots are joined: see `engine.merging.merge_stays`.
 
         Answers to questions about consent, opt-outs and preferences are carried to other
         addresses: see `_merge` of `directmail.consent`, `directmail.optout` and
@@ -57,6 +60,8 @@ class BasePartnerMergeAutomaticWizard(models.TransientModel):
                     kept=dst_partner.id,
                 )
             )
+        merge_stays(self.env, Merged("res.partner", src_partners.ids, dst_partner.id))
+        self.env["directmail.audience.stay"].invalidate_model()
         # Before answers are copied: an agreement lifts no opt-out at another address.
         self.env["directmail.optout"]._merge(src_partners, dst_partner)
         self.env["directmail.consent"]._merge(src_partners, dst_partner)

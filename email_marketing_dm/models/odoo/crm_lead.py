@@ -2,6 +2,7 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 
 from ...content.names import get_first_name
+from ...engine.merging import Merged, move_records
 from ...groups import GROUP_USER
 
 
@@ -33,15 +34,20 @@ class CrmLead(models.Model):
             lead.directmail_first_name = get_first_name(lead.contact_name)
 
     # === MERGING === #
-    # A merged lead replaces its leads in the audiences for which users picked them.
+    # A merged lead replaces its leads in the audiences for which users picked them, and wherever
+    # they are people themselves.
 
     def _merge_dependences(self, opportunities):
-        """Override: move picks in audiences to the merged lead.
+        """Override: move picks in audiences, and rows of people, to the merged lead.
 
         sudo(): users who merge leads need no right to change these audiences.
         """
         res = super()._merge_dependences(opportunities)
         self.env["directmail.audience.pick"].sudo()._move(opportunities, self)
+        self.env.flush_all()
+        move_records(self.env, Merged(self._name, opportunities.ids, self.id))
+        for name in self.env.registry.descendants(["directmail.person"], "_inherit"):
+            self.env[name].invalidate_model()
         return res
 
     # === AUDIENCES === #

@@ -283,3 +283,94 @@ class TestAudienceSnapshots(AudienceCommon):
         self.dan.unlink()
         self.assertEqual(self._people_of(snapshot), self.bob)
         self.assertEqual(self.audience.get_composition(snapshot.id)["hidden"], 0)
+
+    # === MERGING === #
+
+    def _merge(self, people, kept):
+        self.env["base.partner.merge.automatic.wizard"]._merge(people.ids, kept)
+        self.audience.action_refresh()
+
+    def test_merged_contacts_do_not_leave_and_leave_once(self):
+        first = self._take()
+        self._merge(self.ann + self.bob, self.bob)
+        after = self._take()
+        self.assertEqual((after.people_count, after.entered_count, after.left_count), (1, 0, 0))
+        self._choose(self.cat)
+        last = self._take()
+        self.assertEqual((last.entered_count, last.left_count), (1, 1))
+        self.assertEqual(self._people_of(first), self.bob)
+        self.assertEqual(self._people_of(after), self.bob)
+        self.assertEqual(self._people_of(last), self.cat)
+
+    def test_times_of_merged_contacts_are_joined(self):
+        """Random times of three contacts that become one, against sets in plain Python."""
+        draw = random.Random(22)
+        for _round in range(8):
+            merged = self._make_people("x@example.com", "y@example.com", "z@example.com")
+            snapshots = {}
+            for _step in range(6):
+                chosen = self.cat + merged.filtered(lambda _one: draw.random() < 0.4)
+                self._choose(*chosen)
+                snapshots[self._take()] = chosen
+            kept = merged[1]
+            self._merge(merged, kept)
+            for snapshot, chosen in snapshots.items():
+                expected = self.cat + (kept if chosen & merged else kept.browse())
+                self.assertEqual(self._people_of(snapshot), expected.sorted("id"))
+            times = [set()]
+            for snapshot, chosen in sorted(snapshots.items(), key=lambda pair: pair[0].id):
+                times += [set()] if not chosen & merged else []
+                times[-1].update(snapshot.ids if chosen & merged else [])
+            stays = self.stays.sudo().search([("partner_id", "=", kept.id)], order="since_id")
+            self.assertEqual(stays.mapped("since_id"), [min(time) for time in times if time])
+            self.assertEqual(len(stays.filtered(lambda stay: not stay.until_id)),
+                             bool(times[-1]))  # fmt: skip
+
+    def _make_leads(self, *emails):
+        leads = self.env["crm.lead"].create(
+            [{"name": "Lead", "email_from": email, "type": "opportunity"} for email in emails]
+        )
+        leads.user_id = False
+        return leads
+
+    def _audience_of(self, leads):
+        line = {"table_id": self.leads.id, "domain": f"[('id', 'in', {leads.ids})]"}
+        self.audience.line_ids.unlink()
+        self.audience.line_ids = [fields.Command.create(line)]
+        self.audience.action_refresh()
+
+    def test_merged_leads_keep_their_rows(self):
+        """Members, snapshots and deliveries follow the lead that remains."""
+        leads = self._make_leads("eve@example.com", "fay@example.com", "gil@example.com")
+        self._audience_of(leads)
+        first = self._take()
+        task = self._make_task(self.audience)
+        task.sudo()._plan()
+        kept = leads[:2].merge_opportunity()
+        gone = leads[:2] - kept
+        self.assertFalse(gone.exists())
+        members = self.audience.sudo().member_ids
+        self.assertEqual(sorted(members.mapped("res_id")), sorted((kept + leads[2]).ids))
+        deliveries = task.sudo().delivery_ids
+        self.assertEqual(
+            sorted(deliveries.mapped("res_id")), sorted([kept.id, kept.id, leads[2].id])
+        )
+        self.audience.action_refresh()
+        self.assertEqual((self.audience.entered_count, self.audience.left_count), (0, 0))
+        second = self._take()
+        self.assertEqual((second.people_count, second.entered_count, second.left_count), (2, 0, 0))
+        self.assertEqual(len(self._rows(first)), 2)
+        self._audience_of(leads[2])
+        last = self._take()
+        self.assertEqual((last.entered_count, last.left_count), (0, 1))
+
+    def test_a_lead_remains_in_place_of_a_merged_one(self):
+        leads = self._make_leads("eve@example.com", "fay@example.com")
+        kept = leads._sort_by_confidence_level(reverse=True)[0]
+        self._audience_of(leads - kept)
+        self._take()
+        leads.merge_opportunity()
+        self._audience_of(kept)
+        self.assertEqual((self.audience.entered_count, self.audience.left_count), (0, 0))
+        snapshot = self._take()
+        self.assertEqual((snapshot.entered_count, snapshot.left_count), (0, 0))

@@ -108,6 +108,36 @@ class TestSeriesRecord(SeriesRecordCommon, ValuesCommon):
         self.assertEqual(set(map(tuple, self._get_sent(series).values())), {("-", "-")})
         self.assertEqual(len(self._get_sent(series)), 2)
 
+    def _make_carts(self, **types):
+        vals = {"name": "Cart", "user_id": False}
+        return self.env["crm.lead"].create(
+            [{**vals, "email_from": f"{name}@lead.example", "type": types[name]} for name in types]
+        )
+
+    def test_merged_leads_stay_in_the_series(self):
+        """Once: of two that are inside, in the place of the lead that remains."""
+        series = self._start_by_leads(self._approve(self._draft(f"{LEAD}.name")))
+        eve = self._make_carts(eve="lead")
+        self._enter(series, eve)
+        [entry] = series.entry_ids.sudo()
+        self.assertEqual(entry.res_id, eve.id)
+        fay = self._make_carts(fay="opportunity")
+        self.assertEqual((eve + fay).merge_opportunity(), fay)
+        self.assertEqual((entry.res_id, entry.occasion), (fay.id, f"crm.lead,{fay.id}"))
+        two = self._make_carts(gil="opportunity", hal="lead")
+        self._enter(series, fay + two)
+        self.assertEqual(len(series.entry_ids), 3)
+        self.assertEqual(two.merge_opportunity(), two[0])
+        entries = self.env["directmail.series.entry"].sudo()
+        entries = entries.search([("series_id", "=", series.id)])
+        places = {place.res_id: place for place in entries}
+        self.assertEqual(places.keys(), {*(fay + two).ids})
+        self.assertEqual(places[two[0].id].state, "inside")
+        self._go_on()
+        mailed = set(self._get_sent(series))
+        self.assertEqual(mailed, {"fay@lead.example", "gil@lead.example"})
+        self.assertEqual(places[two[1].id].state, "called_off")
+
     def test_a_record_that_became_another_contacts_shows_the_default(self):
         series = self._start_by_leads(self._approve(self._draft(f"{LEAD}.name")))
         lead = self.env["crm.lead"].create({"name": "Cart", "partner_id": self.people[0].id})
