@@ -36,7 +36,7 @@ class DirectmailAudience(models.Model):
         :rtype: dict
         """
 
-        def count(lines, visible, key, _records):
+        def count(lines, visible, key, _line_records):
             people, about = self._count(select_people(lines[number : number + 1], visible, key))
             if not number:
                 return {"people": people, "so_far": people, "about": about}
@@ -53,13 +53,13 @@ class DirectmailAudience(models.Model):
         :return: {"people": number, "about": whether it is an estimate, "mailable": number or False,
             "reasons": [[label, number], …], "tens": whether these are rounded to tens, "left_out":
             of whom lines know nothing, as a sentence, or ""}, or {"error": why a line can't be
-            used}. `mailable` is False if counting took too long; then
-            "usable" is the `usable_count` of a refresh within `RECENT`, if there is one.
+            used}. `mailable` is False if counting took too long; then "usable" is the
+            `usable_count` of a refresh within `RECENT`, if there is one.
         :rtype: dict
         """
         known = self._is_known(changes)
 
-        def count(lines, visible, key, records):
+        def count(lines, visible, key, line_records):
             people, has_records = select_people(lines, visible, key), finds_records(lines)
             total, about = self._count(people)
             if about and known:
@@ -70,7 +70,8 @@ class DirectmailAudience(models.Model):
                 result.update(self._count_mailable(people, has_records))
             if result["mailable"] is False and known:
                 result["usable"] = self.usable_count
-            result["left_out"] = records.with_env(self.env)._explain_left_out(records.env, visible)
+            own = line_records.with_env(self.env)
+            result["left_out"] = own._explain_left_out(line_records.env, visible)
             return result
 
         return self._with_lines(changes, count)
