@@ -110,11 +110,22 @@ class DirectmailSender(models.Model):
         brakes = self._brakes(figures) or self._brakes(together)
         if (level, brakes) != (self.guard_told, self.is_braked):
             self.write({"guard_told": level, "is_braked": brakes})
+        return self._tell_level(tasks, level, has_risen, "_explain_guard", figures)
+
+    @api.model
+    def _tell_level(self, tasks, level, has_risen, explain, figures):
+        """Pause tasks if the level is "danger"; tell their owners if it has risen to a warning.
+
+        :param tasks: those that are being sent, with all rights
+        :param str explain: the method of the task's sender address that explains `figures`
+        :return: whether the owners were told
+        :rtype: bool
+        """
         if level != "danger" and not has_risen:
             return False
         for task in tasks:
-            task = task.with_context(lang=task.user_id.lang)
-            text = self.with_env(task.env)._explain_guard(figures)
+            task = task._with_owner_language()
+            text = getattr(task.sender_id, explain)(figures)
             if level == "danger":
                 task._pause("guard", text)
             else:

@@ -60,15 +60,7 @@ class DirectmailSender(models.Model):
         has_risen = RISE[level] > RISE[company.directmail_guard_told]
         if level != company.directmail_guard_told:
             company.directmail_guard_told = level
-        if level != "danger" and not has_risen:
-            return
-        for task in tasks:
-            task = task.with_context(lang=task.user_id.lang)
-            text = task.sender_id._explain_together(figures)
-            if level == "danger":
-                task._pause("guard", text)
-            else:
-                task._tell_owner(text, "warning")
+        self._tell_level(tasks, level, has_risen, "_explain_together", figures)
 
     def _explain_together(self, figures):
         """Return what is too high in the company, at which mailbox provider, and what to do.

@@ -264,6 +264,8 @@ class DirectmailAudienceStay(models.Model):
     since_id = fields.Integer("First snapshot", required=True, readonly=True)
     until_id = fields.Integer("First snapshot without the person", readonly=True)
 
-    # Not unique: merged contacts may leave a person two rows, which count once.
+    # Not unique: a person who left and came back has a row for each time.
     _audience_index = models.Index("(audience_id, partner_id)")
+    # Leads that are merged: see `engine.merging`.
+    _record_index = models.Index("(res_model, res_id) WHERE partner_id IS NULL")
     _open_index = models.Index("(audience_id) WHERE until_id IS NULL")

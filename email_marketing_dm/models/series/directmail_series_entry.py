@@ -87,6 +87,10 @@ class DirectmailSeriesEntry(models.Model):
     )
     # Records without a contact, by address: `engine.series_starts.enter`.
     _address_index = models.Index("(series_id, address_key) WHERE contact_number IS NULL")
+    # Leads that are merged: see `engine.merging`.
+    _source_index = models.Index(
+        "(res_model, res_id) WHERE contact_number IS NULL AND res_id IS NOT NULL"
+    )
     _occasion_unique = models.UniqueIndex("(series_id, occasion) WHERE occasion IS NOT NULL")
     # The order of `engine.series.read_due`: many people may be due at the same moment.
     _due_index = models.Index("(series_id, due_at, id) WHERE state = 'inside'")
