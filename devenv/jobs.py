@@ -68,12 +68,15 @@ class Result:
     """How a job ended, after so many seconds.
 
     :ivar failures: names of the tests that failed, or else the last lines that the job said
+    :ivar float processor: seconds of processor time that the job's processes used, PostgreSQL's
+        servers left out; None: not measured
     """
 
     title: str
     passed: bool
     seconds: float
     failures: tuple = ()
+    processor: float | None = None
 
 
 class Job:
@@ -85,7 +88,7 @@ class Job:
     def __init__(self, title, command):
         self.title = title
         self.command = command
-        self._process = self._output = self._begin = None
+        self._process = self._output = self._begin = self._processor = None
 
     def start(self):
         """Start it, its output kept in a file."""
@@ -98,7 +101,13 @@ class Job:
 
     def has_ended(self):
         """Tell whether it has ended, by itself or otherwise."""
-        return self._process.poll() is not None
+        if self._process.returncode is None:
+            # As Popen.poll() does, but the kernel also tells how much the process has used.
+            pid, status, usage = os.wait4(self._process.pid, os.WNOHANG)
+            if pid:
+                self._process.returncode = os.waitstatus_to_exitcode(status)
+                self._processor = usage.ru_utime + usage.ru_stime
+        return self._process.returncode is not None
 
     def finish(self):
         """Show what it said. :return: `Result`"""
@@ -109,7 +118,8 @@ class Job:
         print(f"\n--- {self.title}\n{said}", end="", flush=True)
         self._output.close()
         passed = self._process.returncode == 0
-        return Result(self.title, passed, seconds, () if passed else find_failures(said))
+        failures = () if passed else find_failures(said)
+        return Result(self.title, passed, seconds, failures, self._processor)
 
     def interrupt(self):
         """Let it begin to clean up."""

@@ -252,7 +252,10 @@ def print_summary(results):
     """Print one line for each job and then, last of all, what failed: a log may be cut."""
     print("\n--- summary", flush=True)
     for result in results:
-        print(f"{'ok' if result.passed else 'FAILED':6} {result.title} ({result.seconds:.0f} s)")
+        took = f"{result.seconds:.0f} s"
+        if result.processor is not None:
+            took += f", {result.processor:.0f} s of a processor"
+        print(f"{'ok' if result.passed else 'FAILED':6} {result.title} ({took})")
     for result in results:
         if not result.passed:
             print("\n".join([f"\n--- failed: {result.title}", *result.failures]))

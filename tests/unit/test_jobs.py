@@ -26,7 +26,10 @@ try:
     # from here on an interruption is seen
     Path(folder, f"{name}.begin").touch()
     print(f"{name} speaks", flush=True)
-    time.sleep(float(seconds))
+    end = time.monotonic() + float(seconds)
+    while time.monotonic() < end:
+        # Short ones: Python sleeps through a signal that comes just before it falls asleep.
+        time.sleep(0.05)
 finally:
     Path(folder, f"{name}.end").touch()
 """
@@ -116,6 +119,14 @@ def test_pytest_names_what_failed(tmp_path):
     assert jobs.find_failures(done.stdout) == (
         "test_three.py::test_wrong", "test_three.py::test_without_fixture",
     )  # fmt: skip
+
+
+def test_a_result_counts_the_processor_time_of_all_its_processes(tmp_path):
+    busy = "import time\nwhile time.process_time() < 0.3: pass"
+    around = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {busy!r}])"
+    [result] = jobs.run([jobs.Job("busy", [sys.executable, "-c", around])], 1)
+    assert result.passed
+    assert result.processor >= 0.3
 
 
 def test_no_more_than_so_many_at_once(tmp_path):
