@@ -1,10 +1,9 @@
 """Series: who enters, who is due, and where people stand next; rows `directmail_series_entry`.
 
-The caller has locked the row of the series, so that no other server advances its people meanwhile.
-What a step does with a person is decided by `clock.steps`.
+The caller has locked the row of the series (`engine.series_lock`), so that no other server advances
+its people meanwhile. What a step does with a person is decided by `clock.steps`.
 """
 
-import json
 from collections import namedtuple
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -14,6 +13,7 @@ from odoo.tools import SQL
 from ..clock.steps import SOONEST, Mail, Place
 from .person import PERSON
 from .series_exits import is_exit_due
+from .series_order import add_passed
 from .sql import index_lookups
 
 Due = namedtuple("Due", "id step_id due_at mail passed", defaults=(None,))
@@ -116,83 +116,6 @@ def find_next_due(env, at):
         )
     )
     return moment
-
-
-def lock_series(env, series_id):
-    """Lock a series for this transaction; return whether it runs and no other server has it.
-
-    Nor is it locked while the cron makes room for a user: see `make_room`.
-    """
-    return bool(
-        env.execute_query(
-            SQL(
-                """SELECT id FROM directmail_series
-                    WHERE id = %s AND state IN ('running', 'closing')
-                      AND COALESCE(yields_until, '-infinity') <= now() AT TIME ZONE 'UTC'
-                      FOR NO KEY UPDATE SKIP LOCKED""",
-                series_id,
-            )
-        )
-    )
-
-
-def make_room(env, series_id, until):
-    """Let the cron leave a series alone for a while, if somebody waits for its row.
-
-    The one who waits can't have the row after this transaction, which has changed it: PostgreSQL
-    reports a serialization error, and Odoo repeats the request after a random pause. The next
-    batches would have the row again by then, in each of Odoo's five tries.
-
-    :param datetime until: how long (naive UTC)
-    :return: whether somebody waits
-    """
-    return bool(
-        env.execute_query(
-            SQL(
-                # Who waits for a row waits for the transaction that has it, and has the lock of the
-                # row's tuple meanwhile. Waits for other rows of this transaction don't count.
-                """UPDATE directmail_series SET yields_until = %s
-                    WHERE id = %s AND EXISTS (
-                          SELECT FROM pg_locks w JOIN pg_locks t ON t.pid = w.pid
-                           WHERE w.locktype = 'transactionid' AND NOT w.granted
-                             AND w.transactionid = pg_current_xact_id_if_assigned()::xid
-                             AND t.locktype = 'tuple' AND t.granted
-                             AND t.relation = 'directmail_series'::regclass)
-                RETURNING id""",
-                until,
-                series_id,
-            )
-        )
-    )
-
-
-def end_room(env, series_ids):
-    """Let the cron advance series again; return whether it had made room in one of them.
-
-    The caller has locked their rows.
-    """
-    return bool(
-        env.execute_query(
-            SQL(
-                """UPDATE directmail_series SET yields_until = NULL
-                    WHERE id = ANY(%s) AND yields_until IS NOT NULL RETURNING id""",
-                list(series_ids),
-            )
-        )
-    )
-
-
-def touch(env, series_ids):
-    """Update rows of series without a change.
-
-    A transaction that locks one of them later, with a snapshot of before, fails and is repeated.
-    """
-    env.cr.execute(
-        SQL(
-            "UPDATE directmail_series SET started_at = started_at WHERE id = ANY(%s)",
-            list(series_ids),
-        )
-    )
 
 
 def _select_last_refresh(audience_id):
@@ -408,87 +331,8 @@ def move(env, places):
             ),
         )
     )
-    if passed := [(one, place.passed) for one, place, _stays in places if place.passed]:
-        env.cr.execute(
-            SQL(
-                """UPDATE directmail_series_entry e SET passed = e.passed || new.passed
-                     FROM unnest(%s::int[], %s::jsonb[]) AS new (id, passed) WHERE e.id = new.id""",
-                [one for one, _ids in passed],
-                [_as_json(ids) for _one, ids in passed],
-            )
-        )
-
-
-# Changes of the order of steps: `passed` has the steps to which a person has come, as {id: true}.
-# While it is NULL, these are their step and those before it.
-
-
-def _as_json(step_ids):
-    return json.dumps(dict.fromkeys(step_ids, True))
-
-
-def keep_passed(env, path):
-    """Keep which steps people inside have passed, before the order of the steps is changed.
-
-    Of those who were inside at an earlier change, it is known already.
-
-    :param clock.steps.Path path: of the series, in the present order
-    """
-    numbers = [step.id for step in path.steps]
-    env.cr.execute(
-        SQL(
-            """UPDATE directmail_series_entry e SET passed = new.passed
-                 FROM unnest(%s::int[], %s::jsonb[]) AS new (step_id, passed)
-                WHERE e.step_id = new.step_id AND e.state = 'inside' AND e.passed IS NULL""",
-            numbers,
-            [_as_json([*path.get_before(number), number]) for number in numbers],
-        )
-    )
-
-
-def pass_added(env, path, step_id):
-    """Let people pass a step that was added before theirs; others come to it.
-
-    :param clock.steps.Path path: of the series, with the added step
-    """
-    before = [step_id, *path.get_before(step_id)]
-    behind = [step.id for step in path.steps if step.id not in before]
-    env.cr.execute(
-        SQL(
-            """UPDATE directmail_series_entry
-                  SET passed = CASE WHEN step_id = ANY(%(behind)s) THEN passed || %(step)s::jsonb
-                                    ELSE passed - %(key)s END
-                WHERE step_id = ANY(%(all)s) AND state = 'inside' AND passed IS NOT NULL""",
-            behind=behind,
-            step=_as_json([step_id]),
-            key=str(step_id),
-            all=[step.id for step in path.steps],
-        )
-    )
-
-
-def count_passed(env, path, step_ids):
-    """Return {step id: how many people inside have passed the step, or are there}.
-
-    :param clock.steps.Path path: of the series
-    :param step_ids: of which steps
-    """
-    rows = env.execute_query(
-        SQL(
-            """SELECT wanted.id, count(*)
-                 FROM unnest(%s::int[], %s::jsonb[]) AS place (step_id, passed)
-                 JOIN directmail_series_entry e ON e.step_id = place.step_id
-                  AND e.state = 'inside'
-                 JOIN unnest(%s::int[]) AS wanted (id)
-                   ON wanted.id = e.step_id
-                   OR jsonb_exists(COALESCE(e.passed, place.passed), wanted.id::text)
-                GROUP BY 1""",
-            [step.id for step in path.steps],
-            [_as_json(path.get_before(step.id)) for step in path.steps],
-            list(step_ids),
-        )
-    )
-    return dict(rows)
+    if passed := {one: place.passed for one, place, _stays in places if place.passed}:
+        add_passed(env, passed)
 
 
 def remember_mails(env, task_id, entry_ids, at):

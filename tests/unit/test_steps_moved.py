@@ -82,7 +82,7 @@ def walk(orders, met):
 def change(before, after, step_id, passed):
     """Return what the database keeps as passed when the steps of `before` become those of `after`.
 
-    As `engine.series.keep_passed` and `pass_added`, of a person at a step.
+    As `engine.series_order.keep_passed` and `pass_added`, of a person at a step.
     """
     old, new = [[step.id for step in path.steps] for path in (before, after)]
     if find_moved(old, new) and passed is None:

@@ -4,6 +4,7 @@ from odoo.tools import formatLang
 
 from ...directmail.const import TEMPLATES_MAX
 from ...engine import series as engine
+from ...engine.series_lock import touch
 from .directmail_series_step import STARTED
 
 #: Fields of a step that are fixed once its series was started.
@@ -111,7 +112,7 @@ class DirectmailSeries(models.Model):
         runs once more.
         """
         self._lock()
-        engine.touch(self.env, self.ids)
+        touch(self.env, self.ids)
         if self.filtered(lambda series: series.state in STARTED):
             self._wake()
 
@@ -315,7 +316,7 @@ class DirectmailSeriesStep(models.Model):
             step = step.sudo()
             new = step.next_template_id
             # The words may have changed since the template was chosen.
-            here = step.with_context(lang=step.series_id.user_id.lang)
+            here = step.with_env(step.series_id._with_owner_language().env)
             if problem := here._explain_record(here.next_template_id):
                 values = {"step": here.display_name, "problem": problem}
                 here.series_id._tell_owner(here.env._("%(step)s: %(problem)s", **values), "warning")

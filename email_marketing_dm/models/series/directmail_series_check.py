@@ -1,10 +1,52 @@
 from odoo import api, fields, models
 from odoo.tools import formatLang
 
-from ...engine.series_checks import Check
+from ...engine import series_checks as engine
+from ...engine.fatigue import TaskRules
+from ..people_context import PEOPLE_CONTEXT
 
 #: Conditions on an audience; the others are on reactions to a mail.
 OF_AUDIENCE = ("in", "not_in")
+
+
+class DirectmailSeries(models.Model):
+    """People of a series who are due at a condition."""
+
+    _inherit = "directmail.series"
+
+    def _judge_checks(self, due, at):
+        """Decide the conditions of the people who are due at one, and store the answers.
+
+        :param due: as in `_move`
+        :param datetime at: now (naive UTC)
+        :return: {entry id: whether the condition is met, or None}
+        """
+        met = {}
+        for step in self.step_ids.filtered(lambda step: step.kind == "check"):
+            if numbers := [person.id for person in due if person.step_id == step.id]:
+                check = step._as_check()
+                if check.audience_id:
+                    self._check_exact()
+                rules = self._get_addressing_rules()
+                answers = engine.judge(self.env, PEOPLE_CONTEXT, rules, check, numbers)
+                engine.remember(self.env, step.id, answers, at)
+                met |= answers
+        return met
+
+    def _get_addressing_rules(self):
+        """Return how the people of the series are addressed, as `engine.fatigue.TaskRules`."""
+        return TaskRules(
+            company_id=self.company_id.id,
+            sender_id=None,
+            is_free=True,
+            not_after=None,
+            zone=self.tz,
+            lists=[],
+            is_encrypted=self.address_form == "encrypted",
+            aes_reference=self.env["directmail.aes.key"]._get_reference(self.company_id),
+            has_records=True,
+            except_ids=[],
+        )
 
 
 class DirectmailSeriesStep(models.Model):
@@ -176,8 +218,8 @@ class DirectmailSeriesStep(models.Model):
         """Return the condition as `engine.series_checks.Check`."""
         self.ensure_one()
         if self.check_kind in OF_AUDIENCE:
-            return Check(self.check_kind, self.check_audience_id.id, None)
-        return Check(self.check_kind, None, self._get_checked_mail().id or None)
+            return engine.Check(self.check_kind, self.check_audience_id.id, None)
+        return engine.Check(self.check_kind, None, self._get_checked_mail().id or None)
 
     def _copy_references(self, steps):
         """Let copies refer to the copies of the steps to which the originals refer.

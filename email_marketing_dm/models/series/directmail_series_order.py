@@ -3,7 +3,7 @@ from odoo.exceptions import UserError
 from odoo.tools import formatLang
 
 from ...clock.steps import find_moved
-from ...engine import series as engine
+from ...engine import series_order as engine
 from .directmail_series_step import STARTED
 
 #: Context value while several steps are written at once. An object, so that no client can send it.

@@ -2,7 +2,7 @@ from datetime import timedelta
 
 from odoo import fields, models
 
-from ...engine import series as engine
+from ...engine.series_lock import make_room
 
 #: How long the cron leaves a series alone for which somebody waits. Odoo repeats a request after at
 #: most 16 seconds.
@@ -10,7 +10,7 @@ ROOM = timedelta(seconds=20)
 
 
 class DirectmailSeries(models.Model):
-    """Room for users while very many people enter or go on: see `engine.series.make_room`.
+    """Room for users while very many people enter or go on: see `engine.series_lock.make_room`.
 
     Buttons and changes of steps end it (`_lock`), and so does the time.
     """
@@ -29,7 +29,7 @@ class DirectmailSeries(models.Model):
         has_more = advance()
         self.env.flush_all()
         until = fields.Datetime.now() + ROOM
-        if not engine.make_room(self.env, self.id, until):
+        if not make_room(self.env, self.id, until):
             return has_more
         self._wake(until)
         return False

@@ -9,11 +9,9 @@ from odoo.tools import SQL
 from ...clock.daily import local_day
 from ...clock.steps import Path, Place
 from ...engine import series as engine
-from ...engine import series_checks as checks
 from ...engine import series_starts as starts
 from ...engine.claim import lock_gate
-from ...engine.fatigue import TaskRules
-from ..people_context import PEOPLE_CONTEXT
+from ...engine.series_lock import end_room, lock_series, touch
 
 _logger = logging.getLogger(__name__)
 CRON = "email_marketing_dm.ir_cron_directmail_series"
@@ -217,7 +215,7 @@ class DirectmailSeries(models.Model):
                 tuple(self.ids) or (0,),
             )
         )
-        if engine.end_room(self.env, self.ids):
+        if end_room(self.env, self.ids):
             self._wake()
 
     @api.model
@@ -295,7 +293,7 @@ class DirectmailSeries(models.Model):
             until addresses are read
         :raise UserError: with why the series has to be paused
         """
-        if not engine.lock_series(self.env, self.id):
+        if not lock_series(self.env, self.id):
             return self.browse()
         self.env.invalidate_all()
         series = self._with_owner_language()
@@ -338,7 +336,7 @@ class DirectmailSeries(models.Model):
         if due:
             # A change of the steps that waits for this transaction would not see in its snapshot
             # where people stand now: it conflicts with the row of the series and is repeated.
-            engine.touch(self.env, self.ids)
+            touch(self.env, self.ids)
         if self.state == "closing" and not due:
             self._end_if_empty()
         return more_people or more_held or more_exits or bool(due)
@@ -463,40 +461,6 @@ class DirectmailSeries(models.Model):
         if to_mail:
             self.account_id._trigger_sending()
         self.env.invalidate_all()
-
-    def _judge_checks(self, due, at):
-        """Decide the conditions of the people who are due at one, and store the answers.
-
-        :param due: as in `_move`
-        :param datetime at: now (naive UTC)
-        :return: {entry id: whether the condition is met, or None}
-        """
-        met = {}
-        for step in self.step_ids.filtered(lambda step: step.kind == "check"):
-            if numbers := [person.id for person in due if person.step_id == step.id]:
-                check = step._as_check()
-                if check.audience_id:
-                    self._check_exact()
-                rules = self._get_addressing_rules()
-                answers = checks.judge(self.env, PEOPLE_CONTEXT, rules, check, numbers)
-                checks.remember(self.env, step.id, answers, at)
-                met |= answers
-        return met
-
-    def _get_addressing_rules(self):
-        """Return how the people of the series are addressed, as `engine.fatigue.TaskRules`."""
-        return TaskRules(
-            company_id=self.company_id.id,
-            sender_id=None,
-            is_free=True,
-            not_after=None,
-            zone=self.tz,
-            lists=[],
-            is_encrypted=self.address_form == "encrypted",
-            aes_reference=self.env["directmail.aes.key"]._get_reference(self.company_id),
-            has_records=True,
-            except_ids=[],
-        )
 
     def _end_if_empty(self):
         """End a series that lets people finish, if nobody is inside any more."""

@@ -2,7 +2,7 @@ from odoo import fields, models
 from odoo.exceptions import UserError
 
 from ...engine import series_starts as engine
-from ...engine.series import touch
+from ...engine.series_lock import touch
 from .directmail_series_run import CRON
 
 
