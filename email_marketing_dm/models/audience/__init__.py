@@ -4,6 +4,7 @@ from . import (
     directmail_audience_refresh,
     directmail_audience_count,
     directmail_audience_composition,
+    directmail_audience_composition_actions,
     directmail_audience_trait,
     directmail_audience_snapshot,
     directmail_audience_line,

@@ -11,6 +11,8 @@ from ...engine.people_models import Today
 from ...engine.trial import is_real
 from ..odoo.res_partner import GROUPS
 
+#: Table of the contacts' tags.
+TAGS = "res_partner_res_partner_category_rel"
 #: data tables of purchases, the preferred one first
 PURCHASES = ("sale_orders", "pos_orders", "invoices")
 #: Days within which an email counts for the trait `engagement`.
