@@ -1,17 +1,40 @@
 from odoo import api, fields, models
 from odoo.fields import Domain
-from odoo.tools import formatLang
+from odoo.tools import LazyTranslate, formatLang
 
 from ...content.languages import join_sentences
 from ...engine import guard
 from ...engine.guard import DAYS, get_percent
 
+_lt = LazyTranslate(__name__)
 #: From these parts of a limit on, the owners of sending tasks are warned.
 COMPLAINTS_WARNED, INVALID_WARNED = 1 / 3, 2 / 5
 #: Fewer mails with known results brake nothing.
 BRAKE_MINIMUM = 50
 LEVELS = [("warning", "Warning"), ("danger", "Limit exceeded")]
 RISE = {False: 0, "warning": 1, "danger": 2}
+#: {(whether it is about complaints, whether the limit is exceeded): what owners are told}
+SENDER_SENTENCES = {
+    (True, True): _lt(
+        "%(share)s%% of the people who got mails from %(sender)s in the last %(days)s days reported"
+        " them as spam. The limit is %(limit)s%%. Mailbox providers may block the sender address."
+        " Look at who complained, and mail only people who asked for it. Then resume or cancel the"
+        " email task."
+    ),
+    (True, False): _lt(
+        "%(share)s%% of the people who got mails from %(sender)s in the last %(days)s days reported"
+        " them as spam. At %(limit)s%%, the email tasks of this sender address are paused."
+    ),
+    (False, True): _lt(
+        "%(share)s%% of the mails from %(sender)s in the last %(days)s days went to addresses that"
+        " do not exist. The limit is %(limit)s%%. Check where the addresses came from, and remove"
+        " old ones from the audience. Then resume or cancel the email task."
+    ),
+    (False, False): _lt(
+        "%(share)s%% of the mails from %(sender)s in the last %(days)s days went to addresses that"
+        " do not exist. At %(limit)s%%, the email tasks of this sender address are paused."
+    ),
+}
 
 
 class DirectmailSender(models.Model):
@@ -211,53 +234,32 @@ class DirectmailSender(models.Model):
 
     def _explain_guard(self, figures):
         """Return what is too high, in percent, at which mailbox provider, and what to do."""
-        provider = self._explain_worst_provider(is_about_complaints(self.company_id, figures))
-        return join_sentences(self.env.lang, (self._explain_limit(figures), provider))
+        return self._explain_limit(figures, self, SENDER_SENTENCES, sender=self.email)
 
-    def _explain_limit(self, figures):
+    def _explain_limit(self, figures, senders, sentences, **names):
+        """Return which share is near a limit or beyond it, at which provider, and what to do.
+
+        :param Figures figures: of the sender address, or of its company
+        :param senders: the sender addresses whose mails are counted in `figures`
+        :param dict sentences: `SENDER_SENTENCES`, or the same of a company
+        :param names: values of `sentences` that say whose mails they are
+        """
         company = self.company_id
-        complaints = get_percent(figures.complained, figures.delivered)
-        invalid = get_percent(figures.invalid, figures.known)
-        limit = company.directmail_complaint_limit
         is_complaints = is_about_complaints(company, figures)
-        if not is_complaints:
+        if is_complaints:
+            share = get_percent(figures.complained, figures.delivered)
+            limit = company.directmail_complaint_limit
+        else:
+            share = get_percent(figures.invalid, figures.known)
             limit = company.directmail_invalid_limit
-        share = complaints if is_complaints else invalid
-        said = {
+        sentence = self.env._(sentences[is_complaints, share >= limit]) % {
             "share": formatLang(self.env, share, digits=2),
             "limit": formatLang(self.env, limit, digits=2),
-            "sender": self.email,
             "days": DAYS,
+            **names,
         }
-        if is_complaints and share >= limit:
-            return self.env._(
-                "%(share)s%% of the people who got mails from %(sender)s in the last %(days)s days"
-                " reported them as spam. The limit is %(limit)s%%. Mailbox providers may block the"
-                " sender address. Look at who complained, and mail only people who asked for it."
-                " Then resume or cancel the email task.",
-                **said,
-            )
-        if is_complaints:
-            return self.env._(
-                "%(share)s%% of the people who got mails from %(sender)s in the last %(days)s days"
-                " reported them as spam. At %(limit)s%%, the email tasks of this sender address"
-                " are paused.",
-                **said,
-            )
-        if share >= limit:
-            return self.env._(
-                "%(share)s%% of the mails from %(sender)s in the last %(days)s days went to"
-                " addresses that do not exist. The limit is %(limit)s%%. Check where the addresses"
-                " came from, and remove old ones from the audience. Then resume or cancel the email"
-                " task.",
-                **said,
-            )
-        return self.env._(
-            "%(share)s%% of the mails from %(sender)s in the last %(days)s days went to addresses"
-            " that do not exist. At %(limit)s%%, the email tasks of this sender address are"
-            " paused.",
-            **said,
-        )
+        provider = senders._explain_worst_provider(is_complaints)
+        return join_sentences(self.env.lang, (sentence, provider))
 
 
 def get_level(company, figures):

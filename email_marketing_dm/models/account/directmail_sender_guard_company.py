@@ -1,11 +1,36 @@
 from odoo import api, fields, models
 from odoo.fields import Domain
-from odoo.tools import formatLang
+from odoo.tools import LazyTranslate
 
-from ...content.languages import join_sentences
 from ...engine import guard
-from ...engine.guard import DAYS, get_percent
-from .directmail_sender_guard import LEVELS, RISE, get_level, is_about_complaints
+from .directmail_sender_guard import LEVELS, RISE, get_level
+
+_lt = LazyTranslate(__name__)
+#: As `SENDER_SENTENCES` of `directmail_sender_guard.py`, of all sender addresses of a company.
+COMPANY_SENTENCES = {
+    (True, True): _lt(
+        "%(share)s%% of the people who got mails from any sender address of %(company)s in the last"
+        " %(days)s days reported them as spam. The limit is %(limit)s%%. Mailbox providers may"
+        " block the company's sender addresses. Look at who complained, and mail only people who"
+        " asked for it. Then resume or cancel the email task."
+    ),
+    (True, False): _lt(
+        "%(share)s%% of the people who got mails from any sender address of %(company)s in the last"
+        " %(days)s days reported them as spam. At %(limit)s%%, all email tasks of the company are"
+        " paused."
+    ),
+    (False, True): _lt(
+        "%(share)s%% of the mails from all sender addresses of %(company)s in the last %(days)s"
+        " days went to addresses that do not exist. The limit is %(limit)s%%. Check where the"
+        " addresses came from, and remove old ones from the audience. Then resume or cancel the"
+        " email task."
+    ),
+    (False, False): _lt(
+        "%(share)s%% of the mails from all sender addresses of %(company)s in the last %(days)s"
+        " days went to addresses that do not exist. At %(limit)s%%, all email tasks of the company"
+        " are paused."
+    ),
+}
 
 
 class DirectmailSender(models.Model):
@@ -67,59 +92,13 @@ class DirectmailSender(models.Model):
 
         :param Figures figures: of `_read_together`
         """
-        company = self.company_id
         # sudo(): a sentence about the company's sum, for callers who may know of its limits.
         senders = self.sudo()._find_company_senders()
-        provider = senders._explain_worst_provider(is_about_complaints(company, figures))
-        return join_sentences(self.env.lang, (self._explain_company_limit(figures), provider))
+        name = self.company_id.name
+        return self._explain_limit(figures, senders, COMPANY_SENTENCES, company=name)
 
     def _find_company_senders(self):
         """Return all sender addresses of the company that do not belong to a trial."""
         senders = self.with_context(active_test=False)
         found = senders.search([("company_id", "=", self.company_id.id)])
         return found.filtered(lambda sender: not sender.account_id.is_trial)
-
-    def _explain_company_limit(self, figures):
-        company = self.company_id
-        is_complaints = is_about_complaints(company, figures)
-        if is_complaints:
-            share = get_percent(figures.complained, figures.delivered)
-            limit = company.directmail_complaint_limit
-        else:
-            share = get_percent(figures.invalid, figures.known)
-            limit = company.directmail_invalid_limit
-        said = {
-            "share": formatLang(self.env, share, digits=2),
-            "limit": formatLang(self.env, limit, digits=2),
-            "company": company.name,
-            "days": DAYS,
-        }
-        if is_complaints and share >= limit:
-            return self.env._(
-                "%(share)s%% of the people who got mails from any sender address of %(company)s in"
-                " the last %(days)s days reported them as spam. The limit is %(limit)s%%. Mailbox"
-                " providers may block the company's sender addresses. Look at who complained, and"
-                " mail only people who asked for it. Then resume or cancel the email task.",
-                **said,
-            )
-        if is_complaints:
-            return self.env._(
-                "%(share)s%% of the people who got mails from any sender address of %(company)s in"
-                " the last %(days)s days reported them as spam. At %(limit)s%%, all email tasks of"
-                " the company are paused.",
-                **said,
-            )
-        if share >= limit:
-            return self.env._(
-                "%(share)s%% of the mails from all sender addresses of %(company)s in the last"
-                " %(days)s days went to addresses that do not exist. The limit is %(limit)s%%."
-                " Check where the addresses came from, and remove old ones from the audience. Then"
-                " resume or cancel the email task.",
-                **said,
-            )
-        return self.env._(
-            "%(share)s%% of the mails from all sender addresses of %(company)s in the last %(days)s"
-            " days went to addresses that do not exist. At %(limit)s%%, all email tasks of the"
-            " company are paused.",
-            **said,
-        )
