@@ -120,8 +120,8 @@ class DirectmailTemplate(models.Model):
         for template in followed:
             # A template submitted after `_ask` is skipped: the listing is about its older text.
             if listing.submissions.get(template.id) == template.submission:
-                template = template.with_context(lang=template.user_id.lang)
-                template._follow(listing.rows.get(template.remote_ref))
+                row = listing.rows.get(template.remote_ref)
+                template._with_owner_language()._follow(row)
         followed._schedule_review_check()
 
     def _follow(self, row):
@@ -396,7 +396,7 @@ class DirectmailTemplate(models.Model):
         """
         self.ensure_one()
         with self.env.registry.cursor() as cr:
-            env = self.env(cr=cr, su=True, context={**self.env.context, "lang": self.user_id.lang})
+            env = self._with_owner_language().env(cr=cr, su=True)
             template = self.with_env(env).try_lock_for_update()
             remote_ref = self.remote_ref
             if (template.state, template.remote_ref) != (self.state, remote_ref):
