@@ -44,6 +44,7 @@ from .consent import (
     test_preferences,
     test_recipient_pages,
     test_signup,
+    test_signup_form,
     test_topics_page,
     test_unsubscribe_link,
 )
@@ -107,6 +108,7 @@ from .segmentation import (
     test_aipl,
     test_models_oracle,
     test_moves,
+    test_moves_use,
     test_rfm,
     test_rfm_preview,
     test_rfm_use,
@@ -114,11 +116,13 @@ from .segmentation import (
 from .series import (
     test_series,
     test_series_change,
+    test_series_check,
     test_series_encrypted,
     test_series_record,
     test_series_related,
     test_series_rules,
     test_series_start,
+    test_series_start_record,
 )
 from .task import (
     test_control,
@@ -129,6 +133,7 @@ from .task import (
     test_engine,
     test_follow_up,
     test_recurring,
+    test_recurring_stops,
     test_task,
     test_task_content,
     test_task_estimate,

@@ -84,6 +84,10 @@ class SeriesCommon(SeriesMixin, DirectmailCommon):
         self._run_cron()
         return series
 
+    def _check(self, kind="opened", **vals):
+        """Return the values of a step with a condition."""
+        return {"kind": "check", "check_kind": kind, "check_unknown": "not_met", **vals}
+
     def _join(self, *emails):
         people = self._make_people(*emails, ref="series")
         self.audience.action_refresh()
@@ -99,8 +103,8 @@ class SeriesCommon(SeriesMixin, DirectmailCommon):
         return series.entry_ids.filtered(lambda entry: entry.partner_id == person)
 
 
-class SeriesRecordCommon(SeriesCommon):
-    """Series that start by leads, which their owner may read."""
+class SeriesStartCommon(SeriesCommon):
+    """Series that start by hand, on dates or by leads, which their owner may read."""
 
     @classmethod
     def setUpClass(cls):
@@ -109,16 +113,44 @@ class SeriesRecordCommon(SeriesCommon):
         cls.user.group_ids += cls.seller_group
         cls.leads = cls.env["directmail.data.table"].search([("preset", "=", "leads")])
 
+    def _start_by(self, kind, *steps, **vals):
+        vals = {"start_kind": kind, "audience_id": False, "tz": "UTC", **vals}
+        return self._start(*(steps or [{"template_id": self.first.id}]), **vals)
+
+    def _open_dialog(self, people, series, user=None):
+        return (
+            self.env["directmail.series.put"]
+            .with_user(user or self.user)
+            .with_context(active_model="res.partner", active_ids=people.ids)
+            .create({"series_id": series.id})
+        )
+
+    def _start_on(self, moment, **vals):
+        """Start a series on dates, whose time of day is that of a moment (naive UTC)."""
+        return self._start_by(
+            "date",
+            **{
+                "start_date_path": "date_deadline",
+                "start_hour": moment.hour + moment.minute / 60,
+                "start_table_id": self.leads.id,
+                "start_yearly": False,
+                **vals,
+            },
+        )
+
+    def _make_lead(self, day, person=None, **vals):
+        return self.env["crm.lead"].create(
+            {"name": "Lead", "date_deadline": day, "partner_id": person and person.id, **vals}
+        )
+
+
+class SeriesRecordCommon(SeriesStartCommon):
+    """Series that start by leads whose name contains "Cart"."""
+
     def _start_by_leads(self, template, **vals):
-        vals = {
-            "start_kind": "record",
-            "start_table_id": self.leads.id,
-            "start_domain": "[('name', 'like', 'Cart')]",
-            "audience_id": False,
-            "tz": "UTC",
-            **vals,
-        }
-        return self._start({"template_id": template.id}, **vals)
+        vals = {"start_domain": "[('name', 'like', 'Cart')]", **vals}
+        step = {"template_id": template.id}
+        return self._start_by("record", step, start_table_id=self.leads.id, **vals)
 
     def _enter(self, series, records):
         """Let people enter by records that have just been changed."""

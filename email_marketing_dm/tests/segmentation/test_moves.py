@@ -1,4 +1,4 @@
-"""Movement between groups, against plain Python on random days; what is kept, and who sees it."""
+"""Movement between groups, against plain Python on random days, and what is kept of it."""
 
 import json
 from collections import Counter
@@ -9,11 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from odoo import fields
-from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.exceptions import UserError, ValidationError
 from odoo.tests import new_test_user, tagged
 
 from ...engine.people_models import Today
-from ..common_models import GROUP_ADMIN, ModelsCommon
+from ..common_models import GROUP_ADMIN
+from ..common_moves import START, MovesCommon
 
 stages = st.sampled_from(("a", "i", "p", "l", None))
 #: (days since the computation before, the stage of each person)
@@ -31,7 +32,6 @@ questions = st.lists(
     min_size=6,
     max_size=6,
 )  # fmt: skip
-START = fields.Datetime.now().replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(60)
 
 
 class Days:
@@ -77,80 +77,10 @@ class Days:
 
 
 @tagged("post_install", "-at_install")
-class TestMoves(ModelsCommon):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.env.company.directmail_models_tz = "UTC"
-        cls.ids = cls.people.ids
-        cls.leads = cls.env["crm.lead"].create(
-            [
-                {"name": "Purchase", "partner_id": person.id, "type": "opportunity"}
-                for person in cls.people
-            ]
-        )
-        cls.env.flush_all()
-        cls.aipl = cls._make_aipl(
-            *(
-                {"stage": stage, "domain": f"[('name', '=', 'Purchase {stage}')]"}
-                for stage in "aipl"
-            )
-        )
-        cls.segments = {segment.stage: segment for segment in cls.aipl.segment_ids}
-
-    def _compute(self, moment, now):
-        """Compute the model at a moment when people are in these stages."""
-        for lead, stage in zip(self.leads, now, strict=True):
-            lead.name = f"Purchase {stage}"
-        aipl = self.aipl.sudo()
-        aipl._replace_results(Today(moment, "UTC"))
-        aipl.write({"computed_on": moment.date(), "computed_at": moment})
-
-    def _compute_days(self, *days):
-        """Compute on consecutive days, given as texts with the stages of the people: "ap-i-l"."""
-        for number, text in enumerate(days):
-            now = [None if letter == "-" else letter for letter in text]
-            self._compute(START + timedelta(days=number), now)
-
+class TestMoves(MovesCommon):
     def _moves(self):
         moves = self.env["directmail.aipl.move"].sudo()
         return moves.search([("aipl_model_id", "=", self.aipl.id)], order="date, id")
-
-    def _day(self, number):
-        return (START + timedelta(days=number)).date()
-
-    def _line(self, kind="moved", before="", after="", **vals):
-        return {
-            "kind": "aipl",
-            "aipl_model_id": self.aipl.id,
-            "aipl_by": "move",
-            "move_kind": kind,
-            "aipl_before_ids": [(6, 0, [self.segments[name].id for name in before])],
-            "aipl_segment_ids": [(6, 0, [self.segments[name].id for name in after])],
-            **vals,
-        }
-
-    def _dates(self, since, until=None):
-        return {
-            "move_span": "dates",
-            "move_since": self._day(since),
-            "move_until": until is not None and self._day(until),
-        }
-
-    def _find(self, *args, **vals):
-        """Return the numbers of the people whom an unsaved line finds."""
-        line = self.env["directmail.audience.line"].new(self._line(*args, **vals))
-        rows = self.env.execute_query(line._select_aipl(line.env))
-        found = [self.ids.index(row[0]) for row in rows]
-        self.assertEqual(len(found), len(set(found)), "each person once")
-        return set(found)
-
-    def _refreshed(self, line, user=None):
-        audience = self.env["directmail.audience"].with_user(user or self.user)
-        audience = audience.create({"name": "Some", "line_ids": [(0, 0, line)]})
-        audience.action_refresh()
-        self.assertFalse(audience.refresh_error)
-        return audience.sudo().member_ids.partner_id
 
     # === AGAINST PLAIN PYTHON === #
 
@@ -290,225 +220,6 @@ class TestMoves(ModelsCommon):
         self.assertEqual(moves.partner_id, self.people[1])
         self.aipl.unlink()
         self.assertFalse(moves.exists())
-
-    # === LINES === #
-
-    def test_sentences(self):
-        self._compute_days("aa----", "ii----")
-        line = self.env["directmail.audience.line"].new(self._line("moved", "a", "ip"))
-        self.assertEqual(
-            line.sentence,
-            "In Stages within the last 30 days: from Awareness to Interest or Purchase",
-        )
-        sentences = {
-            "left": "Left Stages within the last 30 days",
-            "entered": "Entered Stages within the last 30 days: Loyalty",
-            "back": "Came back to Stages within the last 30 days: Loyalty",
-        }
-        for kind, sentence in sentences.items():
-            line = self.env["directmail.audience.line"].new(self._line(kind, "", "l"))
-            self.assertEqual(line.sentence, sentence)
-        line.write({"move_span": "dates", "move_since": "2026-03-01", "move_until": "2026-03-31"})
-        self.assertIn("between 03/01/2026 and 03/31/2026", line.sentence)
-        line.move_until = False
-        self.assertIn("since 03/01/2026", line.sentence)
-
-    def test_refused(self):
-        with self.assertRaisesRegex(UserError, "has not been computed"):
-            self._find("left")
-        self._compute_days("aa----", "ii----")
-        for args, reason in (
-            (("moved", "a", ""), "between which types or stages"),
-            (("moved", "", "a"), "between which types or stages"),
-        ):
-            with self.assertRaisesRegex(UserError, reason):
-                self._find(*args)
-        with self.assertRaisesRegex(UserError, "first date"):
-            self._find("left", move_span="dates")
-        other = self._make_aipl({"stage": "a"}, name="Other").sudo()
-        other.computed_on = self._day(1)
-        with self.assertRaisesRegex(UserError, "of the model Other"):
-            self._find("left", "a", aipl_model_id=other.id)
-        for vals in ({"move_days": -1}, self._dates(1, 1)):
-            with self.assertRaises(ValidationError):
-                self._refreshed(self._line("left", **vals))
-
-    def test_stages_of_another_model_do_not_stay_hidden(self):
-        """Of people who entered, the stages before are not shown, so they could not be removed."""
-        self._compute_days("aa----", "ii----")
-        other = self._make_aipl({"stage": "i"}, name="Other").sudo()
-        line = self.env["directmail.audience.line"].with_user(self.user)
-        line = line.new(self._line("moved", "a", "i"))
-        line.update({"aipl_model_id": other.id, "move_kind": "entered"})
-        line._onchange_people_model()
-        self.assertFalse(line.aipl_before_ids + line.aipl_segment_ids)
-        line.aipl_segment_ids = other.segment_ids[1]
-        line._onchange_people_model()
-        self.assertEqual(line.aipl_segment_ids._origin, other.segment_ids[1])
-
-    def test_counted_before_it_is_saved(self):
-        """The line's own fields decide, whatever the browser holds of the computed one."""
-        self._compute_days("aap---", "ppp---")
-        audience = self.env["directmail.audience"].with_user(self.user)
-        line = self._line("moved", "a", "p", is_move=False, move_days=90)
-        changes = {"line_ids": [(0, "virtual_1", line)]}
-        self.assertEqual(audience.count_line(changes, 0)["people"], 2)
-        line["move_days"] = 1_000_000
-        self.assertEqual(audience.count_line(changes, 0)["people"], 2)
-        self.assertTrue(audience.new({"line_ids": [(0, 0, self._line("left"))]}).line_ids.is_move)
-
-    def test_days_count_from_today(self):
-        self._compute(fields.Datetime.now() - timedelta(days=20), list("aaaall"))
-        self._compute(fields.Datetime.now() - timedelta(days=10), list("iaaall"))
-        self._compute(fields.Datetime.now() - timedelta(days=1), list("iiaall"))
-        for days, found in ((1, set()), (5, {1}), (10, {1}), (11, {0, 1}), (400, {0, 1})):
-            self.assertEqual(self._find("moved", "a", "i", move_days=days), found, days)
-
-    def test_rights_of_the_owner(self):
-        """People whom the owner of the audience may not see are not in it, nor in the list."""
-        self._compute_days("aaa---", "i--ai-")
-        line = self._line("left", **self._dates(0))
-        self.assertEqual(self._refreshed(line), self.people[1] + self.people[2])
-        hidden = self.people[1]
-        self.env["ir.rule"].create(
-            {
-                "name": "One is hidden",
-                "model_id": self.env["ir.model"]._get_id("res.partner"),
-                "domain_force": f"[('id', '!=', {hidden.id})]",
-            }
-        )
-        self.assertEqual(self._refreshed(line), self.people[2])
-        aipl = self._as(self.user, self.aipl)
-        action = aipl.action_view_flow("a", False, str(self._day(0)))
-        flow = self.env[action["res_model"]].with_user(self.user)
-        flow = flow.with_context(**action["context"])
-        found = flow.search_read(action["domain"], ["partner_id", "previous_stage", "stage"])
-        self.assertEqual([row["partner_id"][0] for row in found], self.people[2].ids)
-        self.assertEqual([(row["previous_stage"], row["stage"]) for row in found], [("a", False)])
-        with self.assertRaises(AccessError):
-            flow.browse(hidden.id).read(["stage"])
-        self.env.invalidate_all()
-        here = [("aipl_model_id", "=", self.aipl.id)]
-        plain = flow.with_context(flow_of="nothing").search(here)
-        self.assertEqual(plain.mapped("stage"), plain.mapped("previous_stage"))
-        self.assertEqual(sorted(plain.partner_id.ids), (self.people[0] + self.people[3:5]).ids)
-        moves = self.env["directmail.aipl.move"].with_user(self.user).search([])
-        self.assertNotIn(hidden, moves.partner_id)
-
-    def test_another_company_gets_nothing(self):
-        self._compute_days("aaa---", "i--ai-")
-        company = self.env["res.company"].create({"name": "Elsewhere"})
-        stranger = new_test_user(
-            self.env, "dm_stranger", GROUP_ADMIN, company_id=company.id,
-            company_ids=[(6, 0, company.ids)],
-        )  # fmt: skip
-        aipl = self.aipl.with_user(stranger)
-        for forbidden in (
-            aipl.get_flows,
-            aipl.action_view_flow,
-            aipl.action_new_audience_of_flow,
-            aipl.action_series_of_flow,
-        ):
-            with self.assertRaises(AccessError):
-                forbidden()
-        with self.assertRaises(AccessError):
-            self._refreshed(self._line("left"), stranger)
-        flow = self.env["directmail.aipl.flow"].with_user(stranger).with_context(
-            flow_of=self.aipl.id, flow_since=str(self._day(0)), flow_until=str(self._day(1))
-        )  # fmt: skip
-        self.assertFalse(flow.search([]))
-        self.assertFalse(self.env["directmail.aipl.move"].with_user(stranger).search([]))
-
-    def test_a_flow_becomes_an_audience(self):
-        """Each ribbon of the picture opens its people, and an audience of them."""
-        self._compute_days("aap---", "i-pal-")
-        since = str(self._day(0))
-        aipl = self._as(self.user, self.aipl)
-        for flow in aipl.get_flows(since)["flows"]:
-            pair = flow["before"], flow["after"]
-            action = aipl.action_new_audience_of_flow(*pair, since)
-            self.assertEqual(action["context"]["default_company_id"], aipl.company_id.id)
-            audience = self.env["directmail.audience"].with_user(self.user)
-            audience = audience.with_context(**action["context"]).create({})
-            audience.action_refresh()
-            self.assertFalse(audience.refresh_error)
-            self.assertEqual(len(audience.sudo().member_ids), flow["people"], pair)
-            shown = aipl.action_view_flow(*pair, since)
-            rows = self.env[shown["res_model"]].with_context(**shown["context"])
-            self.assertEqual(
-                rows.search(shown["domain"]).partner_id, audience.sudo().member_ids.partner_id
-            )
-            self.env.invalidate_all()
-        self.assertIsNone(self._make_aipl({"stage": "a"}, name="New").get_flows())
-
-    def test_days_of_a_flow_that_no_line_could_compare(self):
-        """The same day twice, the second before the first, days to come, days before the first."""
-        self._compute_days("aap---", "iapal-", "i-pal-")
-        aipl = self._as(self.user, self.aipl)
-        first, second, last = (self._day(number) for number in range(3))
-        week = timedelta(days=7)
-        for days, shown in {
-            (second, second): (second, last),
-            (last, last): (second, last),
-            (last, first): (second, last),
-            (last + week, False): (second, last),
-            (last + week, last + 2 * week): (second, last),
-            (first - 2 * week, first - week): (first, second),
-        }.items():
-            with self.subTest(days=days):
-                days = [day and str(day) for day in days]
-                told = aipl.get_flows(*days)
-                self.assertEqual((told["since"], told["until"]), tuple(map(str, shown)))
-                action = aipl.action_new_audience_of_flow("p", "p", *days)
-                audience = self.env["directmail.audience"].with_user(self.user)
-                audience = audience.with_context(**action["context"]).create({})
-                audience.action_refresh()
-                self.assertFalse(audience.refresh_error)
-                self.assertEqual(audience.sudo().member_ids.partner_id, self.people[2])
-
-    def test_a_flow_becomes_a_series(self):
-        """A ribbon begins a new series, or gives a draft one its audience."""
-        self._compute_days("aap---", "i-pal-")
-        aipl = self._as(self.user, self.aipl)
-        action = aipl.action_series_of_flow("a", "i", str(self._day(0)))
-        wizards = self.env[action["res_model"]].with_user(self.user)
-        wizards = wizards.with_context(**action["context"])
-        opened = wizards.create({}).action_continue()
-        audience = self.env["directmail.audience"].browse(opened["context"]["default_audience_id"])
-        self.assertEqual((audience.user_id, audience.name), (self.user, wizards.create({}).name))
-        self.assertEqual(audience.refresh_every, "daily", "others come later")
-        self.assertEqual(audience.sudo().member_ids.partner_id, self.people[0])
-        self.assertEqual(opened["context"]["default_entry"], "all")
-        months, self.env.company.directmail_moves_months = (
-            self.env.company.directmail_moves_months,
-            1,
-        )
-        audience.with_user(self.user).action_refresh()  # The first day is before that.
-        self.assertFalse(audience.sudo().refresh_error, "people come in for ever")
-        self.env.company.directmail_moves_months = months
-        account = self.env["directmail.account"].create(
-            {
-                "name": "Account", "endpoint": "http://127.0.0.1:1", "access_key_id": "key",
-                "access_key_secret": "secret", "public_url": "https://www.example.com",
-            }
-        )  # fmt: skip
-        series = self.env["directmail.series"].with_user(self.user)
-        series = series.create({"name": "Welcome", "account_id": account.id})
-        wizard = wizards.create({"series_id": series.id, "entry": "new", "name": "Interested"})
-        self.assertEqual(wizard.action_continue()["res_id"], series.id)
-        self.assertEqual((series.entry, series.audience_id.name), ("new", "Interested"))
-        self.assertEqual(series.audience_id.sudo().member_ids.partner_id, self.people[0])
-        audiences = self.env["directmail.audience"].search_count([])
-        series.sudo().state = "paused"
-        with self.assertRaisesRegex(UserError, "Welcome can't start with another audience"):
-            wizard.action_continue()
-        with self.assertRaisesRegex(UserError, "No people were chosen"):
-            wizard.with_context(audience_lines=[]).browse(wizards.create({}).id).action_continue()
-        self.assertEqual(self.env["directmail.audience"].search_count([]), audiences)
-        other = self.env["directmail.series"].with_user(self.owner)
-        other = other.create({"name": "Theirs", "account_id": account.id})
-        with self.assertRaises(AccessError):
-            wizards.create({"series_id": other.id})
 
     def test_rfm(self):
         ann, bob = self.people[:2]
