@@ -85,15 +85,20 @@ def memory_mb(pid):
     raise RuntimeError("no RssAnon")
 
 
+def run_odoo_shell(database, script):
+    """Run a script in Odoo's shell, in a process of its own; return the completed process."""
+    return subprocess.run(
+        [sys.executable, "-m", "odoo", "shell", "-d", database, "--no-http", "--log-level=error"],
+        input=script, text=True, capture_output=True, cwd=ROOT, env=environment(),
+    )  # fmt: skip
+
+
 def run_in_odoo(database, script):
     """Run a script in Odoo's shell, in a process of its own.
 
     :return: the two numbers that it prints behind RESULT
     """
-    done = subprocess.run(
-        [sys.executable, "-m", "odoo", "shell", "-d", database, "--no-http", "--log-level=error"],
-        input=script, text=True, capture_output=True, cwd=ROOT, env=environment(),
-    )  # fmt: skip
+    done = run_odoo_shell(database, script)
     for line in done.stdout.splitlines():
         if "RESULT" in line:
             number, seconds = line.partition("RESULT")[2].split()
