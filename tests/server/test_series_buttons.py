@@ -1,5 +1,6 @@
 """Buttons of a series, and changes of its steps, while tens of thousands of people enter it."""
 
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -19,6 +20,8 @@ from tests.server.test_series_order import (
 PEOPLE = 40_000
 ENTERED = """SELECT count(*), count(DISTINCT contact_number)
                FROM directmail_series_entry WHERE series_id = %s"""
+WAITS = """SELECT round(extract(epoch FROM due_at - entered_at) / 86400)::int, count(*)
+             FROM directmail_series_entry WHERE series_id = %s GROUP BY 1"""
 HOLD = "BEGIN; LOCK TABLE directmail_series_entry IN SHARE MODE"
 
 
@@ -54,11 +57,11 @@ def start(shop, audience):
     return series
 
 
-def press_while_many_enter(shop, series, press):
+def call_while_many_enter(shop, series, model, method, *args):
     """Press a button while people enter; each batch of them waits until the button waits for it.
 
-    :param press: called with a session of the user
-    :return: how many people had entered when the button had done its work
+    :param model, method, args: what the button calls
+    :return: how many people had entered when the button had done its work; some, but not all
     """
     advance = make_action(shop, ADVANCE)
     session = shop.server.login("dm_user", PASSWORD)
@@ -69,7 +72,7 @@ def press_while_many_enter(shop, series, press):
         cursor.execute(HOLD)
         advanced = pool.submit(run, shop, advance)
         wait_until(lambda: is_blocked(shop, "directmail_series_entry"), "nobody enters")
-        pressed = pool.submit(press, session)
+        pressed = pool.submit(session.call, model, method, list(args))
         while not (pressed.done() or advanced.done()):
             wait_until(
                 lambda: (
@@ -84,6 +87,7 @@ def press_while_many_enter(shop, series, press):
         pressed.result()
         advanced.result()
     [(entered, _contacts)] = shop.server.query(ENTERED, series)
+    assert 0 < entered < PEOPLE
     return entered
 
 
@@ -109,11 +113,8 @@ def end(shop, series):
 
 def test_a_series_is_paused_while_many_enter_and_resumed(shop, audience):
     series = start(shop, audience)
-    entered = press_while_many_enter(
-        shop, series, lambda user: user.call("directmail.series", "action_pause", [[series]])
-    )
+    call_while_many_enter(shop, series, "directmail.series", "action_pause", [series])
     assert shop.user.read("directmail.series", series, "state")["state"] == "paused"
-    assert 0 < entered < PEOPLE
     shop.user.call("directmail.series", "action_resume", [[series]])
     let_everybody_enter(shop, series)
     end(shop, series)
@@ -121,37 +122,25 @@ def test_a_series_is_paused_while_many_enter_and_resumed(shop, audience):
 
 def test_a_series_is_ended_while_many_enter(shop, audience):
     series = start(shop, audience)
-    entered = press_while_many_enter(
-        shop, series, lambda user: user.call("directmail.series", "action_stop", [[series]])
-    )
+    entered = call_while_many_enter(shop, series, "directmail.series", "action_stop", [series])
     assert shop.user.read("directmail.series", series, "state")["state"] == "ended"
-    assert 0 < entered < PEOPLE
     assert shop.server.query(STATES, series) == [("called_off", entered)]
 
 
-def test_steps_are_changed_while_many_enter(shop, audience):
+@pytest.mark.parametrize(
+    ("is_step", "values", "days"),
+    [(True, {"wait_number": 60}, 60), (False, {"name": "Renamed"}, 30)],
+    ids=["step", "name"],
+)
+def test_a_series_is_changed_while_many_enter(shop, audience, is_step, values, days):
+    """Who enters after the change waits that many days."""
     series = start(shop, audience)
-    wait = get_steps(shop, series)[0]
-    entered = press_while_many_enter(
-        shop,
-        series,
-        lambda user: user.call("directmail.series.step", "write", [[wait], {"wait_number": 60}]),
-    )
-    assert 0 < entered < PEOPLE
+    model, number = "directmail.series", series
+    if is_step:
+        model, number = "directmail.series.step", get_steps(shop, series)[0]
+    entered = call_while_many_enter(shop, series, model, "write", [number], values)
     let_everybody_enter(shop, series)
-    waits = """SELECT round(extract(epoch FROM due_at - entered_at) / 86400), count(*)
-                 FROM directmail_series_entry WHERE series_id = %s GROUP BY 1 ORDER BY 1"""
-    assert shop.server.query(waits, series) == [(30, entered), (60, PEOPLE - entered)]
-    end(shop, series)
-
-
-def test_a_series_gets_another_name_while_many_enter(shop, audience):
-    series = start(shop, audience)
-    entered = press_while_many_enter(
-        shop,
-        series,
-        lambda user: user.call("directmail.series", "write", [[series], {"name": "Renamed"}]),
-    )
-    assert 0 < entered < PEOPLE
-    let_everybody_enter(shop, series)
+    waits = Counter({30: entered})
+    waits[days] += PEOPLE - entered
+    assert dict(shop.server.query(WAITS, series)) == waits
     end(shop, series)
