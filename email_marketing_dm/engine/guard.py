@@ -1,7 +1,7 @@
 """Figures of the guard: complaints and invalid addresses of sender addresses, and of companies.
 
-They are sums of `directmail.task.counter` over email tasks that started lately. When an owner goes
-on beyond a limit, the counters of that moment are copied under other names; only what came since
+They are sums of `directmail.task.counter` over email tasks: see `is_recent`. When an owner goes on
+beyond a limit, the counters of that moment are copied under other names; only what came since
 then counts. What was accepted of a sender address does not count for the company either.
 """
 
@@ -11,10 +11,12 @@ from odoo.tools import SQL
 
 from .trial import is_real
 
-#: Figures and limits are about email tasks that started in so many days.
+#: Figures and limits are about email tasks that started in so many days, or are not over.
 DAYS = 30
 #: Counters of `directmail.task.counter` that the guard reads.
 COUNTED = ("delivered", "failed", "invalid", "spam", "complained")
+#: States of email tasks that started and are not over.
+NOT_OVER = ("sending", "paused")
 #: Prefixes of the names under which `accept` copies them, for a sender address and for a company.
 OF_SENDER, OF_COMPANY = "guard_", "company_"
 
@@ -130,5 +132,14 @@ def _accept(env, condition, prefix):
 
 
 def is_recent():
-    """Return SQL that tells whether an email task (t) counts: it started in the last DAYS days."""
-    return SQL("t.planned_at >= now() AT TIME ZONE 'UTC' - %s * interval '1 day'", DAYS)
+    """Return SQL that tells whether an email task (t) counts.
+
+    It started in the last DAYS days, or is not over: a warm-up may take longer than that. Paused
+    ones count, so that a decision to go on accepts what the task counts for when it is sent again.
+    """
+    return SQL(
+        "(t.planned_at >= now() AT TIME ZONE 'UTC' - %s * interval '1 day'"
+        " OR t.planned_at IS NOT NULL AND t.state IN %s)",
+        DAYS,
+        NOT_OVER,
+    )

@@ -1,7 +1,8 @@
 """Merging: the rows of a contact or record that is merged into another follow the remaining one.
 
 Odoo moves the foreign keys of merged contacts itself, so only rows need more that may be there once
-for a person. Rows of records of other models (`res_model`, `res_id`) have no foreign key.
+for a person. Rows of records of other models (`res_model`, `res_id`) have no foreign key. They also
+follow a record that gets a contact: the same person then is a member through the contact.
 """
 
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from odoo.tools import SQL
 
 from .person import PERSON, person_columns
-from .snapshots import STAY
+from .snapshots import STAY, touch
 
 #: in place of an open `until_id`, to compare: larger than any id
 NEVER = 2**31 - 1
@@ -43,6 +44,30 @@ class Merged:
             alias=alias,
             model=self.model,
             ids=ids,
+        )
+
+
+@dataclass(frozen=True)
+class Joined(Merged):
+    """Records without a contact that have got one: `kept_id` is its id.
+
+    Audiences of other companies than the contact's keep their rows, and all do if it is archived: a
+    refresh would not find the contact either.
+    """
+
+    def is_one(self, alias, *, merged_only=False):
+        """Override: the rows of the records, and those of the contact."""
+        of_records = super().is_one(alias, merged_only=True)
+        if not merged_only:
+            return SQL("(%s OR %s.partner_id = %s)", of_records, alias, self.kept_id)
+        return SQL(
+            """(%(of_records)s AND %(alias)s.audience_id IN (
+                SELECT a.id FROM directmail_audience a
+                  JOIN res_partner p ON p.id = %(contact)s AND p.active
+                       AND COALESCE(p.company_id, a.company_id) = a.company_id))""",
+            of_records=of_records,
+            alias=alias,
+            contact=self.kept_id,
         )
 
 
@@ -90,7 +115,7 @@ def _take_person(merged):
 
     A record keeps its own latest address.
     """
-    if merged.model == "res.partner":
+    if merged.model == "res.partner" or isinstance(merged, Joined):
         return person_columns(partner_id=SQL("%s::int", merged.kept_id))
     latest = SQL("ORDER BY res_id = %s DESC, since_id DESC", merged.kept_id)
     return person_columns(
@@ -101,13 +126,89 @@ def _take_person(merged):
     )
 
 
-def move_records(env, merged):
-    """Let the rows of records that are not contacts follow the record that they are merged into.
+def join_contact(env, joined):
+    """Let the rows of audiences and snapshots follow records to the contact that they have got.
 
-    The caller flushes before, and invalidates after.
+    Otherwise the next refresh and snapshot would tell that one left and one entered, and the
+    contact would enter a series in which the record already is. The caller flushes before, and
+    invalidates after.
+
+    :param Joined joined: the records and their contact
+    """
+    is_merged = joined.is_one(SQL("m"), merged_only=True)
+    env.cr.execute(
+        SQL(
+            """DELETE FROM directmail_audience_member m
+                WHERE %s AND EXISTS (
+                      SELECT FROM directmail_audience_member o
+                       WHERE o.audience_id = m.audience_id
+                         AND (o.partner_id = %s OR o.id < m.id AND %s))""",
+            is_merged,
+            joined.kept_id,
+            joined.is_one(SQL("o"), merged_only=True),
+        )
+    )
+    env.cr.execute(
+        SQL(
+            "UPDATE directmail_audience_member m SET (%s) = (SELECT %s) WHERE %s",
+            PERSON,
+            person_columns(partner_id=SQL("%s::int", joined.kept_id)),
+            is_merged,
+        )
+    )
+    merge_stays(env, joined)
+
+
+def find_affected_series(env, merged):
+    """Return the ids of series that may let one of the records enter, or have let it enter.
 
     :param Merged merged: records of another model than contacts
     """
+    rows = env.execute_query(
+        SQL(
+            """SELECT id FROM directmail_series s
+                WHERE state IN ('running', 'closing', 'paused') AND (
+                      audience_id IN (SELECT audience_id FROM directmail_audience_member m
+                                       WHERE %(is_merged)s)
+                   OR start_table_id IN (SELECT id FROM directmail_data_table
+                                          WHERE model_name = %(model)s)
+                   OR id IN (SELECT series_id FROM directmail_series_entry m
+                              WHERE contact_number IS NULL AND %(is_merged)s))""",
+            is_merged=merged.is_one(SQL("m"), merged_only=True),
+            model=merged.model,
+        )
+    )
+    return [number for (number,) in rows]
+
+
+def hold_audiences(env, merged):
+    """Let refreshes and snapshots of the records' audiences conflict with this transaction.
+
+    One that does not see the merge would write rows of records that are gone. Rows of contacts need
+    no such lock: their foreign key conflicts.
+
+    :param Merged merged: records of another model than contacts
+    """
+    rows = env.execute_query(
+        SQL(
+            """SELECT audience_id FROM directmail_audience_member m WHERE %(is_merged)s
+                UNION SELECT audience_id FROM %(stay)s m WHERE %(is_merged)s""",
+            is_merged=merged.is_one(SQL("m"), merged_only=True),
+            stay=STAY,
+        )
+    )
+    touch(env, [number for (number,) in rows])
+
+
+def move_records(env, merged):
+    """Let the rows of records that are not contacts follow the record that they are merged into.
+
+    The caller flushes before, has locked the series of `find_affected_series`, and invalidates
+    after.
+
+    :param Merged merged: records of another model than contacts
+    """
+    hold_audiences(env, merged)
     _move_members(env, merged)
     merge_stays(env, merged)
     env.cr.execute(
@@ -174,8 +275,11 @@ def _move_occasions(env, merged):
             """UPDATE directmail_series_entry e SET occasion = found.occasion FROM (
                    SELECT DISTINCT ON (m.series_id, %(moved)s) m.id, %(moved)s AS occasion
                      FROM directmail_series_entry m
-                    WHERE m.series_id IN (SELECT id FROM directmail_series
-                                           WHERE start_kind IN ('record', 'date'))
+                    WHERE m.series_id IN (
+                          SELECT s.id FROM directmail_series s
+                            JOIN directmail_data_table t ON t.id = s.start_table_id
+                           WHERE s.start_kind IN ('record', 'date')
+                             AND t.model_name = %(model)s)
                       AND split_part(m.occasion, ',', 1) = %(model)s
                       AND split_part(m.occasion, ',', 2) = ANY(%(merged)s)
                       AND NOT EXISTS (

@@ -4,7 +4,7 @@ from odoo.tools import LazyTranslate, formatLang
 
 from ...content.languages import join_sentences
 from ...engine import guard
-from ...engine.guard import DAYS, get_percent
+from ...engine.guard import DAYS, NOT_OVER, get_percent
 
 _lt = LazyTranslate(__name__)
 #: From these parts of a limit on, the owners of sending tasks are warned.
@@ -71,18 +71,19 @@ class DirectmailSender(models.Model):
     # === ACTIONS === #
 
     def action_view_troubles(self):
-        """Open the mails of the last DAYS days that were reported as spam or had no mailbox."""
+        """Open the mails that count, and were reported as spam or had no mailbox."""
         self.ensure_one()
         self.check_access("read")
         return self._view_troubles(Domain("task_id.sender_id", "=", self.id))
 
     def _view_troubles(self, domain):
-        """Return an action that opens the mails of the last DAYS days with a trouble.
+        """Return an action that opens the mails with a trouble: see `engine.guard.is_recent`.
 
         :param Domain domain: of `directmail.delivery`: whose mails
         """
         since = fields.Datetime.subtract(fields.Datetime.now(), days=DAYS)
-        domain &= Domain("task_id.planned_at", ">=", fields.Datetime.to_string(since))
+        recent = Domain("task_id.planned_at", ">=", fields.Datetime.to_string(since))
+        domain &= recent | Domain("task_id.state", "in", NOT_OVER)
         domain &= Domain("outcome", "=", "invalid") | Domain("complained_at", "!=", False)
         return {
             "type": "ir.actions.act_window",
@@ -129,7 +130,9 @@ class DirectmailSender(models.Model):
         """
         figures = self._read_figures()
         level = get_level(self.company_id, figures)
-        has_risen = RISE[level] > RISE[self.guard_told]
+        # Where the company's sum pauses all tasks at once, its message is enough.
+        stops_all = get_level(self.company_id, together) == "danger"
+        has_risen = RISE[level] > RISE[self.guard_told] and not stops_all
         brakes = self._brakes(figures) or self._brakes(together)
         if (level, brakes) != (self.guard_told, self.is_braked):
             self.write({"guard_told": level, "is_braked": brakes})
@@ -214,7 +217,7 @@ class DirectmailSender(models.Model):
     def _read_figures(self):
         """Return the sender's `engine.guard.Figures`."""
         self.ensure_one()
-        self.env["directmail.task"].flush_model(["sender_id", "planned_at"])
+        self.env["directmail.task"].flush_model(["sender_id", "planned_at", "state"])
         return guard.read_sender(self.env, self.id)
 
     def _explain_brake(self):

@@ -51,7 +51,8 @@ class DirectmailSender(models.Model):
             # sudo(): who sees a sender of the company may know whether its limits are exceeded, but
             # no figure.
             stored = senders._origin.sudo()
-            figures = stored._read_together(company)
+            # An address that is not saved has no company yet.
+            figures = stored._read_together(company) if company else None
             for sender in senders:
                 is_guarded = sender._origin.sudo()._is_guarded()
                 sender.company_guard_level = is_guarded and get_level(company.sudo(), figures)
@@ -59,7 +60,7 @@ class DirectmailSender(models.Model):
     # === ACTIONS === #
 
     def action_view_company_troubles(self):
-        """Open the company's mails of DAYS days that were reported as spam or had no mailbox."""
+        """Open the company's mails that count, and were reported as spam or had no mailbox."""
         self.ensure_one()
         self.check_access("read")
         # sudo(): which of the company's accounts are trials decides what counts.
@@ -71,7 +72,7 @@ class DirectmailSender(models.Model):
     @api.model
     def _read_together(self, company):
         """Return the `engine.guard.Figures` of a company; None if only one sender has mailed."""
-        self.env["directmail.task"].flush_model(["company_id", "planned_at", "sender_id"])
+        self.env["directmail.task"].flush_model(["company_id", "planned_at", "sender_id", "state"])
         return guard.read_company(self.env, company.id)
 
     @api.model

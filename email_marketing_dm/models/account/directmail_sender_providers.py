@@ -54,11 +54,11 @@ class DirectmailSender(models.Model):
         return self.env._("Other providers") if provider == OTHER else provider
 
     def _read_providers(self):
-        """Return {provider: `Figures`} of these senders' tasks that started in the last DAYS days.
+        """Return {provider: `Figures`} of these senders' tasks that count (`is_recent`).
 
         Figures that an owner has accepted are included.
         """
-        self.env["directmail.task"].flush_model(["sender_id", "planned_at"])
+        self.env["directmail.task"].flush_model(["sender_id", "planned_at", "state"])
         rows = self.env.execute_query(
             SQL(
                 """SELECT split_part(f.name, %(by)s, 2), split_part(f.name, %(by)s, 1),

@@ -218,7 +218,8 @@ class DirectmailAudienceLine(models.Model):
         """
         # sudo() to read the lines and the names of their tables; people are counted with `env`.
         lines = self.sudo()._with_inner()
-        if not any(line._leaves_unmeasured_out() for line in lines):
+        lines = lines.filtered(lambda line: line._leaves_unmeasured_out())
+        if not lines:
             return ""
         mails = self._select_mails(env)
         self.env.flush_all()
@@ -228,11 +229,18 @@ class DirectmailAudienceLine(models.Model):
                 number = count_unmeasured(self.env, mails, visible, timeout)
         except QueryCanceled:
             return self.env._(
-                "Lines about engagement leave people out whose opens may not be recorded. Models →"
-                " Engagement shows how many there are."
+                "Lines about engagement do not find people whose opens may not be recorded. Models"
+                " → Engagement shows how many there are."
             )
         if not number:
             return ""
+        if any(line._takes_out() for line in lines):
+            return self.env._(
+                "People who received emails, but whose opens may not be recorded: %s. Lines about"
+                " engagement do not find them, because it is not known whether they react. A line"
+                " that excludes people by engagement does not exclude them.",
+                formatLang(self.env, number, digits=0),
+            )
         return self.env._(
             "People who received emails, but whose opens may not be recorded: %s. Lines about"
             " engagement leave them out, because it is not known whether they react.",

@@ -2,7 +2,8 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 
 from ...content.names import get_first_name
-from ...engine.merging import Merged, move_records
+from ...engine import series
+from ...engine.merging import Joined, Merged, find_affected_series, join_contact, move_records
 from ...groups import GROUP_USER
 
 
@@ -35,7 +36,26 @@ class CrmLead(models.Model):
 
     # === MERGING === #
     # A merged lead replaces its leads in the audiences for which users picked them, and wherever
-    # they are people themselves.
+    # they are people themselves. So does a contact that they get.
+
+    def write(self, vals):
+        """Override: members of audiences that get their first contact are members as that."""
+        alone = self.browse()
+        if vals.get("partner_id"):
+            alone = self.filtered(lambda lead: not lead.partner_id)
+        res = super().write(vals)
+        if alone:
+            alone._join_contact(vals["partner_id"])
+        return res
+
+    def _join_contact(self, contact_id):
+        self.env.flush_all()
+        join_contact(self.env, Joined(self._name, self.ids, contact_id))
+        self._invalidate_people()
+
+    def _invalidate_people(self):
+        for name in self.env.registry.descendants(["directmail.person"], "_inherit"):
+            self.env[name].invalidate_model()
 
     def _merge_dependences(self, opportunities):
         """Override: move picks in audiences, and rows of people, to the merged lead.
@@ -45,10 +65,25 @@ class CrmLead(models.Model):
         res = super()._merge_dependences(opportunities)
         self.env["directmail.audience.pick"].sudo()._move(opportunities, self)
         self.env.flush_all()
-        move_records(self.env, Merged(self._name, opportunities.ids, self.id))
-        for name in self.env.registry.descendants(["directmail.person"], "_inherit"):
-            self.env[name].invalidate_model()
+        merged = Merged(self._name, opportunities.ids, self.id)
+        self._hold_series(find_affected_series(self.env, merged))
+        move_records(self.env, merged)
+        self._invalidate_people()
+        if self.partner_id:
+            self._join_contact(self.partner_id.id)
         return res
+
+    def _hold_series(self, series_ids):
+        """Let nobody enter series until this transaction ends.
+
+        An entry of a lead that is gone would be called off, and the person not come again.
+        """
+        if series_ids:
+            # sudo(): users who merge leads need no right to these series, which are only locked.
+            held = self.env["directmail.series"].sudo().browse(series_ids)
+            held._lock()
+            series.touch(self.env, series_ids)
+            held._wake()
 
     # === AUDIENCES === #
     # A lead is a member of an audience through its contact, or by itself.

@@ -1,3 +1,4 @@
+from odoo import fields
 from odoo.tests import tagged
 
 from ...directmail.endpoints import TRIAL
@@ -50,6 +51,35 @@ class TestGuardCompany(GuardCommon):
         self._guard()
         self.assertEqual((first + second).mapped("state"), ["paused"] * 2)
         self.assertIn("any sender address", first.state_message)
+
+    def test_a_sender_address_that_is_only_warned_is_paused_with_the_company(self):
+        """At once: it is near its own limit and reaches it first in the same look."""
+        tasks = self._sending(delivered=5000, complained=10)
+        tasks += self._sending(self.second, delivered=999, complained=9)
+        self._guard()
+        self.assertEqual(tasks.mapped("state"), ["paused"] * 2)
+        for task in tasks:
+            self.assertIn("any sender address", task.state_message)
+            self.assertFalse(self._notes(task), "one message is enough")
+
+    def test_tasks_count_as_long_as_they_are_sent(self):
+        """A warm-up may take longer than the days that are judged; so may a month of a series."""
+        tasks = self._sending(delivered=600, complained=1)
+        tasks += self._sending(self.second, delivered=600, complained=2)
+        tasks.sudo().planned_at = fields.Datetime.subtract(fields.Datetime.now(), days=40)
+        self._guard()
+        self.assertFalse(set(tasks.mapped("state")) - {"sending"}, "0.25% of all")
+        self._count(tasks[0], complained=1)
+        self._guard()
+        self.assertEqual(tasks.mapped("state"), ["paused"] * 2)
+        tasks[0].with_user(self.user).action_resume()
+        self._guard()
+        self.assertEqual(tasks.mapped("state"), ["sending", "paused"], "its figures are accepted")
+
+    def test_an_address_that_is_not_saved_has_no_level(self):
+        new = self.env["directmail.sender"].new({})
+        self.assertFalse(new.company_guard_level)
+        self.assertFalse(new.guard_level)
 
     def test_invalid_addresses_of_all(self):
         tasks = self._sending(delivered=475, invalid=25)

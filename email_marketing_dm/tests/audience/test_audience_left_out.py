@@ -67,6 +67,25 @@ class TestAudienceLeftOut(EngagementCommon):
             with self.subTest(lines):
                 self.assertEqual(self._count_left_out(*lines), number)
 
+    def test_a_line_that_excludes_does_not_exclude_them(self):
+        """Whoever mails everybody except the sleeping ones mails those of whom nothing is known."""
+        self._send(Random(5))
+        table = self.env["directmail.data.table"].search([("preset", "=", "contacts")])
+        everybody = {"table_id": table.id, "domain": "[]"}
+        group = {"kind": "group", "child_ids": [(0, 0, LINE)]}
+        audiences = self.env["directmail.audience"].with_user(self.user)
+        for line, is_kept in (
+            ({**LINE, "operator": "except"}, True),
+            ({**group, "operator": "except"}, True),
+            ({**LINE, "operator": "and"}, False),
+            ({**group, "operator": "or"}, False),
+        ):
+            with self.subTest(line):
+                lines = [(0, 0, everybody), (0, 0, line)]
+                told = audiences.count_all({"line_ids": lines})["left_out"]
+                self.assertEqual("does not exclude them" in told, is_kept)
+                self.assertEqual("leave them out" in told, not is_kept)
+
     def test_an_audience_without_anybody_left_out_says_nothing(self):
         self._send(Random(5))
         self.env.cr.execute(

@@ -364,6 +364,69 @@ class TestAudienceSnapshots(AudienceCommon):
         last = self._take()
         self.assertEqual((last.entered_count, last.left_count), (0, 1))
 
+    def test_a_lead_that_gets_a_contact_stays(self):
+        """As the contact: nobody left, and nobody entered."""
+        leads = self._make_leads("eve@example.com", "fay@example.com", "gil@example.com")
+        self._audience_of(leads)
+        first = self._take()
+        eve, fay, gil = leads
+        member = self.audience.sudo().member_ids.filtered(lambda one: one.res_id == eve.id)
+        eve._handle_partner_assignment()
+        self.assertEqual((member.partner_id, member.res_id), (eve.partner_id, 0))
+        (fay + gil).write({"partner_id": self.ann.id})
+        self.assertEqual(len(self.audience.sudo().member_ids), 2)
+        self.assertEqual(self._people_of(first), eve.partner_id + self.ann)
+        self.audience.action_refresh()
+        self.assertEqual((self.audience.entered_count, self.audience.left_count), (0, 0))
+        second = self._take()
+        self.assertEqual((second.people_count, second.entered_count, second.left_count), (2, 0, 0))
+        fay.partner_id = self.bob
+        self.assertEqual(self._people_of(second), eve.partner_id + self.ann)
+
+    def test_a_lead_that_gets_the_contact_of_a_member(self):
+        lead = self._make_leads("eve@example.com")
+        self._audience_of(lead)
+        self._take()
+        table = self.env["directmail.data.table"].search([("preset", "=", "contacts")])
+        line = {"table_id": table.id, "domain": f"[('id', '=', {self.ann.id})]", "operator": "or"}
+        self.audience.line_ids = [fields.Command.create(line)]
+        self.audience.action_refresh()
+        self._take()
+        lead.partner_id = self.ann
+        self.assertEqual(self.audience.sudo().member_ids.partner_id, self.ann)
+        self.assertEqual(len(self.audience.sudo().member_ids), 1)
+        self.audience.action_refresh()
+        self.assertEqual((self.audience.entered_count, self.audience.left_count), (0, 0))
+        last = self._take()
+        self.assertEqual((last.people_count, last.entered_count, last.left_count), (1, 0, 0))
+
+    def test_a_lead_that_gets_a_contact_of_another_company_or_an_archived_one(self):
+        lead = self._make_leads("eve@example.com")
+        self._audience_of(lead)
+        member = self.audience.sudo().member_ids
+        self.ann.active = False
+        lead.partner_id = self.ann
+        self.assertEqual((member.res_id, member.partner_id.id), (lead.id, False))
+        other = self.env["res.company"].create({"name": "Other"})
+        self.bob.company_id = other
+        lead.partner_id = False
+        lead.company_id = other
+        lead.partner_id = self.bob
+        self.assertEqual((member.res_id, member.partner_id.id), (lead.id, False))
+
+    def test_a_lead_is_merged_into_one_with_a_contact(self):
+        leads = self._make_leads("eve@example.com", "fay@example.com")
+        kept = leads._sort_by_confidence_level(reverse=True)[0]
+        kept.partner_id = self.ann
+        self._audience_of(leads - kept)
+        self._take()
+        self.assertEqual(leads.merge_opportunity(), kept)
+        self.assertEqual(self.audience.sudo().member_ids.partner_id, self.ann)
+        self._audience_of(kept)
+        self.assertEqual((self.audience.entered_count, self.audience.left_count), (0, 0))
+        snapshot = self._take()
+        self.assertEqual((snapshot.entered_count, snapshot.left_count), (0, 0))
+
     def test_a_lead_remains_in_place_of_a_merged_one(self):
         leads = self._make_leads("eve@example.com", "fay@example.com")
         kept = leads._sort_by_confidence_level(reverse=True)[0]

@@ -74,8 +74,50 @@ def delete_old(audience):
     audience.env["directmail.audience.snapshot"]._gc_old()
 
 
+def make_audience_of_leads(env):
+    """Make an audience of two leads, of which a snapshot was taken before the second came."""
+    audience = make_audience(env)
+    table = env["directmail.data.table"].search([("preset", "=", "leads")], limit=1)
+    leads = env["crm.lead"].create(
+        [{"name": name, "email_from": f"{name}@x.example"} for name in ("eve", "fay")]
+    )
+    leads.user_id = False
+    audience.line_ids.unlink()
+    for lead in leads:
+        line = {"table_id": table.id, "domain": f"[('id', '=', {lead.id})]", "operator": "or"}
+        audience.line_ids = [Command.create(line)]
+        audience.action_refresh()
+        assert audience.people_count == len(audience.line_ids), audience.refresh_error
+        if lead == leads[0]:
+            audience._take_snapshot()
+    env.cr.commit()
+    return audience
+
+
+def merge(audience):
+    """Merge the two leads of an audience."""
+    leads = audience.sudo().member_ids.mapped("res_id")
+    audience.env["crm.lead"].sudo().browse(leads).merge_opportunity()
+
+
+def meet_merge(env, first, last):
+    """As `meet` while leads are merged.
+
+    :return: (number of people who entered, and who left, in the next snapshot)
+    """
+    audience = make_audience_of_leads(env)
+    meet(env, audience, first, last)
+    audience.action_refresh()
+    snapshot = audience._take_snapshot()
+    env.cr.commit()
+    return snapshot.entered_count, snapshot.left_count
+
+
 def main(env):
-    found = {}
+    found = {
+        "taken while leads are merged": meet_merge(env, merge, take),
+        "leads are merged while it is taken": meet_merge(env, take, merge),
+    }
     for name, first, last in (
         ("two are taken", take, take),
         ("deleted while another is taken", take, delete_first),
