@@ -14,7 +14,9 @@ def test_each_person_stands_once_in_the_last_snapshot(database):
         [sys.executable, "-m", "odoo", "shell", "-d", database, "--no-http", "--log-level=error"],
         input=script, text=True, capture_output=True, cwd="/tmp", env=environment(),
     )  # fmt: skip
-    [line] = [line for line in done.stdout.splitlines() if "RESULT" in line] or [done.stderr]
+    results = [line for line in done.stdout.splitlines() if "RESULT" in line]
+    assert results, done.stderr
+    [line] = results
     assert json.loads(line.partition("RESULT")[2]) == {
         "two are taken": 2,
         "deleted while another is taken": 2,

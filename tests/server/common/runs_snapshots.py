@@ -23,7 +23,10 @@ def make_audience(env):
         {
             "name": "Racer",
             "login": "racer",
-            "group_ids": [Command.set(env.ref("email_marketing_dm.group_user").ids)],
+            "group_ids": [
+                Command.link(env.ref("email_marketing_dm.group_user").id),
+                Command.link(env.ref("sales_team.group_sale_salesman_all_leads").id),
+            ],
         }
     )
     people = env["res.partner"].create(
@@ -78,8 +81,12 @@ def make_audience_of_leads(env):
     """Make an audience of two leads, of which a snapshot was taken before the second came."""
     audience = make_audience(env)
     table = env["directmail.data.table"].search([("preset", "=", "leads")], limit=1)
+    # An opportunity remains when a lead is merged with it.
     leads = env["crm.lead"].create(
-        [{"name": name, "email_from": f"{name}@x.example"} for name in ("eve", "fay")]
+        [
+            {"name": name, "email_from": f"{name}@x.example", "type": kind}
+            for name, kind in (("eve", "opportunity"), ("fay", "lead"))
+        ]
     )
     leads.user_id = False
     audience.line_ids.unlink()
