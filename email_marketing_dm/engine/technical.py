@@ -37,8 +37,9 @@ TECHNICAL_MODELS = {
     # Audience lines of their own kinds select these, and check the owner's rights on them.
     "directmail.*": "what this app itself keeps",
 }
-#: Models that match `TECHNICAL_MODELS`, but are made to be read as data tables. What a row says
-#: depends on the email tasks that its reader may read.
+#: Models that match `TECHNICAL_MODELS`, but are made to be read as data tables: one row for each
+#: contact, in the field partner_id. What it says depends on the email tasks that its reader may
+#: read.
 ABOUT_PEOPLE = frozenset(("directmail.contact.engagement",))
 #: {technical model: names of its fields that paths and filters may name}
 TOLD_FIELDS = {"res.users": frozenset(("id", "name", "display_name"))}

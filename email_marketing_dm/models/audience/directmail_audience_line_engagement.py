@@ -3,7 +3,7 @@ from psycopg2.errors import QueryCanceled
 from odoo import SUPERUSER_ID, api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
-from odoo.tools import SQL, LazyTranslate, formatLang
+from odoo.tools import LazyTranslate, formatLang
 
 from ...engine.engagement import (
     DAYS,
@@ -12,12 +12,13 @@ from ...engine.engagement import (
     MOMENTS,
     QUIET_DAYS,
     count_unmeasured,
+    leave_out,
     select_group,
     select_mails,
-    select_measured,
     select_number,
     select_reacted,
     select_unanswered,
+    select_unmeasured,
 )
 from ...engine.people_models import Today
 
@@ -93,11 +94,8 @@ class DirectmailAudienceLine(models.Model):
         if self.engagement == "received":
             # Also people count of whom nothing may be known.
             return self._select_engaged(env, self._select_mails(env))
-        mails, measured = self._select_mails_of_measured(env)
-        people = self._select_engaged(env, mails)
-        if measured:
-            people = SQL("SELECT * FROM (%s) AS people WHERE partner_id IN (%s)", people, measured)
-        return people
+        mails, unmeasured = self._select_mails_of_measured(env)
+        return leave_out(self._select_engaged(env, mails), unmeasured)
 
     def _select_engaged(self, env, mails):
         """Return SQL of the people of the line.
@@ -120,13 +118,13 @@ class DirectmailAudienceLine(models.Model):
     def _select_mails_of_measured(self, env):
         """Return (SQL of `_select_mails`, SQL of ids of contacts or None).
 
-        Contacts who are not among the ids must be left out.
+        The contacts of these ids must be left out: see `engine.engagement.leave_out`.
         """
         self.env["directmail.consent"].flush_model()
         self.env["res.company"].flush_model()
         # sudo() reads the company's rules for measuring, which decide who is left out.
-        measured = select_measured(self.sudo().env, env.company.id)
-        return self._select_mails(env, measured_only=measured is not None), measured
+        unmeasured = select_unmeasured(self.sudo().env, env.company.id)
+        return self._select_mails(env, measured_only=unmeasured is not None), unmeasured
 
     @api.model
     def _select_mails(self, env, partner_ids=None, measured_only=False):

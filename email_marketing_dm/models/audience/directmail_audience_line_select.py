@@ -7,6 +7,7 @@ from ...engine.audience import Line
 from ...engine.paths import steps
 from ...engine.people_models import Today
 from ...engine.person import PERSON, person_columns
+from ...engine.technical import ABOUT_PEOPLE
 
 CONTACTS = frozenset(("contact",))
 EVERYBODY = frozenset(("contact", "record", "address", "encrypted"))
@@ -119,7 +120,9 @@ class DirectmailAudienceLine(models.Model):
         return self._finds_once_list() or bool(grouped and not self.table_id.email_path)
 
     def _finds_once_list(self):
-        return self.table_id.partner_path == "id" and not self.table_id.email_path
+        table = self.table_id
+        is_about = table.model_name in ABOUT_PEOPLE and table.partner_path == "partner_id"
+        return (is_about or table.partner_path == "id") and not table.email_path
 
     def _finds_once_audience(self):
         return True

@@ -1,7 +1,6 @@
 from odoo import fields, models
-from odoo.tools import SQL
 
-from ...engine.engagement import select_contacts
+from ...engine.engagement import leave_out, select_contacts
 
 
 class DirectmailContactEngagement(models.Model):
@@ -35,8 +34,5 @@ class DirectmailContactEngagement(models.Model):
     @property
     def _table_query(self):
         lines = self.env["directmail.audience.line"]
-        mails, measured = lines._select_mails_of_measured(self.env)
-        contacts = select_contacts(mails, self.env.company.id)
-        if not measured:
-            return contacts
-        return SQL("SELECT * FROM (%s) AS contacts WHERE partner_id IN (%s)", contacts, measured)
+        mails, unmeasured = lines._select_mails_of_measured(self.env)
+        return leave_out(select_contacts(mails, self.env.company.id), unmeasured)

@@ -2,7 +2,7 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 
 from ...content.names import get_first_name
-from ...engine import series
+from ...engine import series_lock
 from ...engine.merging import Joined, Merged, find_affected_series, join_contact, move_records
 from ...groups import GROUP_USER
 
@@ -82,7 +82,7 @@ class CrmLead(models.Model):
             # sudo(): users who merge leads need no right to these series, which are only locked.
             held = self.env["directmail.series"].sudo().browse(series_ids)
             held._lock()
-            series.touch(self.env, series_ids)
+            series_lock.touch(self.env, series_ids)
             held._wake()
 
     # === AUDIENCES === #
