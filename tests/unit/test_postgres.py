@@ -46,7 +46,15 @@ def begin(environment, what):
 def find_children(process, name):
     """Return the ids of a process's children that run this program."""
     listed = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return [pid for pid in listed if Path(f"/proc/{pid}/comm").read_text().strip() == name]
+    return [pid for pid in listed if read_name(pid) == name]
+
+
+def read_name(pid):
+    """Return the name of the program that a process runs; None if it has ended meanwhile."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
 
 
 def wait_until(is_so):

@@ -255,14 +255,15 @@ class DirectmailSender(models.Model):
         else:
             share = get_percent(figures.invalid, figures.known)
             limit = company.directmail_invalid_limit
-        sentence = self.env._(sentences[is_complaints, share >= limit]) % {
+        said = {
             "share": formatLang(self.env, share, digits=2),
             "limit": formatLang(self.env, limit, digits=2),
             "days": DAYS,
             **names,
         }
+        sentence = self.env._(sentences[is_complaints, share >= limit])
         provider = senders._explain_worst_provider(is_complaints)
-        return join_sentences(self.env.lang, (sentence, provider))
+        return join_sentences(self.env.lang, (sentence % said, provider))
 
 
 def get_level(company, figures):
