@@ -322,13 +322,16 @@ class TestAudienceLife(DirectmailCommon):
     def test_a_leads_button_shows_as_many_audiences_as_it_counts(self):
         """The lead was chosen before it had a contact, and the contact is in another audience."""
         self.user.group_ids += self.env.ref("sales_team.group_sale_salesman_all_leads")
-        lead = self.env["crm.lead"].create({"name": "A", "email_from": "a@example.com"})
         leads = self.env["directmail.data.table"].search([("preset", "=", "leads")])
-        lines = [{"table_id": leads.id, "domain": f"[('id', '=', {lead.id})]"}]
-        own, of_contact = self._make_audience(None, lines=lines), self._make_audience(self.ann)
-        (own | of_contact).action_refresh()
-        for contact, audiences in ((self.bob, own), (self.ann, own | of_contact)):
+        of_contact = self._make_audience(self.ann)
+        of_contact.action_refresh()
+        for contact in (self.bob, self.ann):
+            lead = self.env["crm.lead"].create({"name": "A", "email_from": "a@example.com"})
+            lines = [{"table_id": leads.id, "domain": f"[('id', '=', {lead.id})]"}]
+            own = self._make_audience(None, lines=lines)
+            own.action_refresh()
             lead.partner_id = contact
+            audiences = own | of_contact if contact == self.ann else own
             mine = lead.with_user(self.user)
             with self.subTest(contact.name):
                 domain = mine.action_view_directmail_audiences()["domain"]

@@ -174,7 +174,11 @@ class TestAudienceLines(AudienceCommon):
         self.assertEqual(member.email, "new@example.com")
         self.assertEqual((audience.entered_count, audience.left_count), (0, 0))
         lead.partner_id = self.bob
-        self.assertEqual(self._refresh(audience).partner_id, self.bob)
+        self.assertEqual(member.partner_id, self.bob, "the same person, as a contact now")
+        self.assertEqual(self._refresh(audience), member)
+        self.assertEqual((audience.entered_count, audience.left_count), (0, 0))
+        lead.partner_id = self.ann
+        self.assertEqual(self._refresh(audience).partner_id, self.ann, "somebody else")
         self.assertEqual((audience.entered_count, audience.left_count), (1, 1))
 
     def test_records_and_contacts_combine(self):
