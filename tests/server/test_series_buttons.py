@@ -71,7 +71,12 @@ def call_while_many_enter(shop, series, model, method, *args):
     ):
         cursor.execute(HOLD)
         advanced = pool.submit(run, shop, advance)
-        wait_until(lambda: is_blocked(shop, "directmail_series_entry"), "nobody enters")
+        # One batch has entered, and the next one waits, when the button is pressed.
+        while not shop.server.query(ENTERED, series)[0][0]:
+            wait_until(lambda: is_blocked(shop, "directmail_series_entry"), "nobody enters")
+            cursor.execute("COMMIT")
+            cursor.execute(HOLD)
+        wait_until(lambda: is_blocked(shop, "directmail_series_entry"), "nobody else enters")
         pressed = pool.submit(session.call, model, method, list(args))
         while not (pressed.done() or advanced.done()):
             wait_until(
