@@ -45,12 +45,16 @@ class CrmLead(models.Model):
             alone = self.filtered(lambda lead: not lead.partner_id)
         res = super().write(vals)
         if alone:
-            alone._join_contact(vals["partner_id"])
+            alone._join_contact()
         return res
 
-    def _join_contact(self, contact_id):
+    def _join_contact(self):
+        """Let rows of audiences and snapshots follow these leads, which have got the same contact.
+
+        No rights are needed: a refresh would find the contact in place of the leads.
+        """
         self.env.flush_all()
-        join_contact(self.env, Joined(self._name, self.ids, contact_id))
+        join_contact(self.env, Joined(self._name, self.ids, self.partner_id.id))
         self._invalidate_people()
 
     def _invalidate_people(self):
@@ -70,7 +74,7 @@ class CrmLead(models.Model):
         move_records(self.env, merged)
         self._invalidate_people()
         if self.partner_id:
-            self._join_contact(self.partner_id.id)
+            self._join_contact()
         return res
 
     def _hold_series(self, series_ids):

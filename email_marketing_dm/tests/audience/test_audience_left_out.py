@@ -68,7 +68,7 @@ class TestAudienceLeftOut(EngagementCommon):
                 self.assertEqual(self._count_left_out(*lines), number)
 
     def test_a_line_that_excludes_does_not_exclude_them(self):
-        """Whoever mails everybody except the sleeping ones mails those of whom nothing is known."""
+        """An audience that excludes sleeping people keeps those whose opens are not recorded."""
         self._send(Random(5))
         table = self.env["directmail.data.table"].search([("preset", "=", "contacts")])
         everybody = {"table_id": table.id, "domain": "[]"}
