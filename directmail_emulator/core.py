@@ -66,9 +66,13 @@ class Core:
                 await asyncio.sleep(1)
 
     async def stop(self):
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        pending = set(self._tasks)
+        while pending:
+            # Again and again: `asyncio.wait_for` of Python 3.11 and older forgets a cancellation
+            # that comes together with the event that it waits for.
+            for task in pending:
+                task.cancel()
+            _done, pending = await asyncio.wait(pending, timeout=0.1)
         self.store.close()
 
     def wake(self):

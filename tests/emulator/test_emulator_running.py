@@ -1,5 +1,6 @@
 """Starting, stopping, configuring; the admin API; what `testing` promises."""
 
+import asyncio
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import pytest
 import requests
 
 from directmail_emulator.config import Config, tomllib
+from directmail_emulator.core import Core
 from directmail_emulator.faults import KINDS
 from directmail_emulator.operations import load_all
 from directmail_emulator.outcomes import BEHAVIOURS, PATTERNS
@@ -50,6 +52,23 @@ def gone(pid):
             return False
         time.sleep(0.05)
     return True
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_it_stops_also_when_something_new_is_due(tmp_path, turns):
+    """The event may come so many turns of the loop before the end."""
+
+    async def stop_when_woken():
+        core = Core(Config(), tmp_path)
+        core.start()
+        await asyncio.sleep(0.1)
+        core.wake()
+        core.pusher.wake()
+        for _turn in range(turns):
+            await asyncio.sleep(0)
+        await asyncio.wait_for(core.stop(), PATIENCE)
+
+    asyncio.run(stop_when_woken())
 
 
 def test_one_line_of_json_and_a_clean_end(tmp_path):
