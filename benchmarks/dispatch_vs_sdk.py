@@ -7,16 +7,14 @@ with the limiter switched off. The two take turns.
     python -m benchmarks.dispatch_vs_sdk            (SCALE=people)
 """
 
-import json
 import statistics
-import subprocess
 import sys
 
-from directmail_emulator.testing import ACCESS_KEY_ID, ACCESS_KEY_SECRET
 from tests.server.common.runs_sending import count_most
 
 from ._dispatch import THREADS, check, make_body, open_shop, send, unlimit
-from ._figures import ROOT, alternate, report, scale, spread
+from ._figures import alternate, report, scale, spread
+from ._sdk_loop import call_sdk, copy_mail
 
 GOAL = 0.7
 
@@ -38,16 +36,7 @@ def main():
             return people / seconds
 
         def bare():
-            command = [
-                sys.executable, "-m", "benchmarks._sdk_loop", shop.emulator.endpoint,
-                ACCESS_KEY_ID, ACCESS_KEY_SECRET, str(people), str(THREADS),
-            ]  # fmt: skip
-            done = subprocess.run(
-                command, input=json.dumps(mail), text=True, capture_output=True, cwd=ROOT
-            )
-            if done.returncode:
-                raise SystemExit(done.stderr)
-            return people / float(done.stdout)
+            return people / call_sdk(shop, mail, people, THREADS).seconds
 
         mine, loop = alternate(ours, bare)
         most = count_most(shop, shop.account)
@@ -57,27 +46,6 @@ def main():
         f"{len(mail['html_body'])} bytes of HTML each; {THREADS} threads on either side, ours had"
         f" at most {most} mails under way",
     )  # fmt: skip
-
-
-def copy_mail(shop, task):
-    """Return what one mail of the task was, from the emulator's own record."""
-    [row, *_others] = shop.emulator.ledger(tag=shop.tag(task))
-    mail = shop.emulator.mail(row["env_id"])
-    return {
-        "sender": row["sender"],
-        "to": "somebody@x.example",
-        "subject": row["subject"],
-        "address_type": 0,
-        "sender_name": "Azure",
-        "tag": shop.tag(task),
-        "html_body": mail["html"],
-        "headers": {
-            "Message-ID": row["message_id"],
-            "X-User-Notify-Mid": row["message_id"].strip("<>").partition("@")[0],
-            "List-Unsubscribe": f"<https://www.example.com/{row['message_id'].strip('<>')}>",
-            "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
-        },
-    }
 
 
 if __name__ == "__main__":

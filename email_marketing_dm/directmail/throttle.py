@@ -58,6 +58,12 @@ class AdaptiveRate:
         self._tokens -= count
         return count
 
+    def foresee(self, seconds: float) -> int:
+        """Return how many tokens take() can give within ``seconds`` if no call is throttled."""
+        self._advance()
+        held = max(0.0, self._held_until - self._seen)
+        return int(self._tokens + max(0.0, seconds - held) * self._rate)
+
     def delay(self, count: int = 1) -> float:
         """Return the seconds until take() gives ``count``; 0.0 when it does now.
 

@@ -51,6 +51,16 @@ def test_take_gives_what_was_asked_at_most(clock):
     assert [rate.take(5), rate.take(0), rate.take(-1), rate.take(100)] == [5, 0, 0, 11]
 
 
+def test_foresight_is_what_can_be_taken_until_then(clock):
+    rate = AdaptiveRate(80, clock)
+    assert [rate.foresee(0), rate.foresee(0.1), rate.foresee(1)] == [1, 9, 81]
+    clock.now += 60
+    assert rate.foresee(0) == rate.take(1000) == 16
+    rate.slow_down(retry_after=2)
+    assert [rate.foresee(1), rate.foresee(2), rate.foresee(3)] == [0, 0, 78]
+    assert rate.take(1000) == 0, "nothing was taken"
+
+
 def test_a_new_run_starts_without_a_burst(clock):
     """The run before may have called within this second."""
     assert AdaptiveRate(80, clock).take(100) == 1

@@ -10,7 +10,6 @@ from odoo.tools import mute_logger
 from ...directmail.answers import Answer, Verdict
 from ...engine import claim
 from ...engine.content import TOKEN_KIND, MailBuilder, get_database_uuid
-from ...engine.dispatcher import Dispatcher
 from ...privacy.tokens import make_token
 from ..common import DirectmailCommon, start_task
 
@@ -265,29 +264,51 @@ class TestEngine(DirectmailCommon):
         self.assertEqual(account._get_capacity().places, 0)
 
     def test_the_database_is_not_asked_for_every_mail(self):
-        """At the account's rate a few mails share one exchange, but the first waits for none."""
+        """At the account's rate, a dozen mails share one exchange."""
         self.account.sudo().rate_limit = 100
         self._set_fault("slow", delay=0.2)
         task = self._start(150)
-        done = []
-        gather = Dispatcher._gather
+        claims = []
 
         def claim_noted(*arguments):
-            done.append("claim")
+            claims.append(arguments)
             return CLAIM(*arguments)
 
-        def gather_noted(dispatcher):
-            done.append("gather")
-            return gather(dispatcher)
-
-        with (
-            patch.object(claim, "claim", claim_noted),
-            patch.object(Dispatcher, "_gather", gather_noted),
-        ):
+        with patch.object(claim, "claim", claim_noted):
             self._run_cron()
         self.assertEqual(task.sent_count, 150)
-        self.assertEqual(done[0], "claim", "the first mail waited for others")
-        self.assertLess(done.count("claim"), 75)
+        self.assertLess(len(claims), 50)
+
+    def test_claimed_mails_wait_when_their_task_pauses(self):
+        """The first answer pauses the task; mails that were claimed with it are not sent."""
+        self.account.sudo().rate_limit = 20
+        self._set_fault("error", status=400, code="InvalidBody")
+        task = self._start(30)
+        before = self._get_used()
+        self._run_cron()
+        self.assertEqual((task.state, task.waiting_count, task.unknown_count), ("paused", 30, 0))
+        self.assertEqual(self._get_used(), before, "mails that were not sent cost no quota")
+        self.assertSumRule(task)
+        self.emulator.clear_faults()
+        task.action_resume()
+        self._run_cron()
+        self.assertEqual((task.state, task.sent_count), ("done", 30))
+
+    def test_claimed_mails_wait_after_an_error(self):
+        """An error ends the run: mails whose calls had not begun are free at once."""
+        self.account.sudo().rate_limit = 20
+        task = self._start(30)
+        with self.enter_registry_test_mode():
+            dispatcher = self.account.sudo()._make_dispatcher()
+            with (
+                patch.object(dispatcher, "_collect", side_effect=ValueError),
+                self.assertRaises(ValueError),
+            ):
+                dispatcher.run(30)
+            dispatcher.close()
+        self.env.invalidate_all()
+        self.assertGreaterEqual(task.waiting_count, 29, "only one call had begun")
+        self.assertSumRule(task)
 
     def test_answers_written_twice_count_once(self):
         task = self._start()
