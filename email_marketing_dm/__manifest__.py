@@ -1,7 +1,7 @@
 {
     "name": "Email Marketing with DirectMail",
     "summary": "Choose an audience, design an email, send it through Alibaba Cloud DirectMail",
-    "version": "19.0.1.14.0",
+    "version": "19.0.1.15.0",
     "category": "Marketing/Email Marketing",
     "author": "Email Marketing with DirectMail contributors",
     "license": "LGPL-3",
