@@ -21,7 +21,7 @@ from pathlib import Path
 import psycopg2
 from psycopg2 import sql
 
-from . import odoo_source, postgres
+from . import jobs, odoo_source, postgres
 from .common import ADDON, LOGS, ROOT, STATE, SetupError, digest, lock, main, remove, step
 from .run import environment
 
@@ -287,6 +287,8 @@ def open_shell(database):
 
 def command():
     """``python -m devenv.database template | fresh NAME | shell DATABASE | drop NAME | list``"""
+    # An Odoo that it runs ends with it.
+    jobs.obey_signals()
     what, *names = sys.argv[1:] or [""]
     if what == "template" and not names:
         print(ensure_template())

@@ -83,11 +83,13 @@ class Job:
     """A program in a process of its own.
 
     :param str title: what the summary calls it
+    :param Job after: one that must have passed before this one starts
     """
 
-    def __init__(self, title, command):
+    def __init__(self, title, command, after=None):
         self.title = title
         self.command = command
+        self.after = after
         self._process = self._output = self._begin = self._processor = None
 
     def start(self):
@@ -151,22 +153,29 @@ def _end_with_parent():
 def run(jobs, at_once):
     """Run jobs in this order, ``at_once`` of them side by side, also when some fail.
 
+    A job that others come after lets those that wait for nothing pass. If it fails, they are not
+    run at all.
+
     :return: a `Result` each, in the order in which they ended
     """
-    waiting, running, results = list(jobs), [], []
+    waiting, running, results, passed = list(jobs), [], [], {None}
     try:
-        while waiting or running:
-            while waiting and len(running) < at_once:
-                job = waiting.pop(0)
+        while True:
+            ready = [job for job in waiting if job.after in passed]
+            for job in ready[: at_once - len(running)]:
+                waiting.remove(job)
                 job.start()
                 running.append(job)
+            if not running:
+                return results
             for job in [job for job in running if job.has_ended()]:
                 running.remove(job)
                 results.append(job.finish())
+                if results[-1].passed:
+                    passed.add(job)
             time.sleep(0.1)
     finally:
         for job in running:
             job.interrupt()
         for job in running:
             job.end()
-    return results

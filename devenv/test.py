@@ -18,6 +18,8 @@ from .run import bytecode, environment
 
 #: tests of parts that import no Odoo
 UNIT = ("tests/unit", "tests/emulator")
+#: tests in which a server is played by the emulator alone
+CONTRACT = "tests/contract"
 #: run apart from the others: they have commands of their own (make torture)
 NOT_PYTEST = ("tests/torture",)
 #: files of other tests that take longest side by side, the longest first: see `all_jobs`
@@ -176,11 +178,25 @@ def find_addon_files():
 
 
 def all_jobs():
-    """Return the jobs of a whole run, long ones first, so that no processor waits at the end."""
+    """Return the jobs of a whole run, long ones first, so that no processor waits at the end.
+
+    The databases are prepared by a process that keeps one processor busy: what needs none of them
+    runs meanwhile.
+    """
+    prepared = jobs.Job(
+        "preparing the databases", [sys.executable, "-m", "devenv.database", "template"]
+    )
     parts = enumerate(split_addon(ADDON_PARTS), 1)
-    addon = [make_job(f"addon tests {n} of {ADDON_PARTS}", NATIVE, *paths) for n, paths in parts]
-    others = [make_job(path, JOB, path) for path in find_other_files()]
+    addon = [
+        make_job(f"addon tests {n} of {ADDON_PARTS}", NATIVE, *paths, after=prepared)
+        for n, paths in parts
+    ]
+    others = [
+        make_job(path, JOB, path, after=None if is_without_odoo(path) else prepared)
+        for path in find_other_files()
+    ]
     return [
+        prepared,
         *addon,
         *others[: len(LONG)],
         make_job("unit and emulator tests", JOB, *UNIT),
@@ -189,9 +205,9 @@ def all_jobs():
     ]
 
 
-def make_job(title, *words):
+def make_job(title, *words, after=None):
     """Return the `jobs.Job` that calls this module with these words."""
-    return jobs.Job(title, [sys.executable, "-m", "devenv.test", *words])
+    return jobs.Job(title, [sys.executable, "-m", "devenv.test", *words], after)
 
 
 def find_other_files():
@@ -204,6 +220,11 @@ def find_other_files():
     found = sorted(path for path in paths if not any(folder in path.parents for folder in apart))
     places = {stem: place for place, stem in enumerate(LONG)}
     return [str(path) for path in sorted(found, key=lambda path: places.get(path.stem, len(LONG)))]
+
+
+def is_without_odoo(path):
+    """Tell whether a test file needs no database."""
+    return Path(CONTRACT) in Path(path).parents
 
 
 def count_processors():
@@ -248,8 +269,11 @@ def run_stages(stages):
     return results
 
 
-def print_summary(results):
-    """Print one line for each job and then, last of all, what failed: a log may be cut."""
+def print_summary(results, left=0):
+    """Print one line for each job and then, last of all, what failed: a log may be cut.
+
+    :param int left: so many jobs were not run, because what they come after has failed
+    """
     print("\n--- summary", flush=True)
     for result in results:
         took = f"{result.seconds:.0f} s"
@@ -259,6 +283,8 @@ def print_summary(results):
     for result in results:
         if not result.passed:
             print("\n".join([f"\n--- failed: {result.title}", *result.failures]))
+    if left:
+        print(f"\n{left} jobs were not run, because one that they need has failed")
 
 
 def command():
@@ -272,14 +298,16 @@ def command():
         return 0 if addon_native(*paths) else 1
     if what == JOB:
         return 0 if all([function() for _title, function in stages_for(paths)]) else 1
+    left = 0
     with postgres.hasty():
         if what:
             results = run_stages(stages_for(sys.argv[1:]))
         else:
-            database.ensure_template()
+            wanted = all_jobs()
             # Two more than processors: tests of whole servers wait half of their time.
-            results = jobs.run(all_jobs(), count_processors() + 2)
-    print_summary(results)
+            results = jobs.run(wanted, count_processors() + 2)
+            left = len(wanted) - len(results)
+    print_summary(results, left)
     return 0 if results and all(result.passed for result in results) else 1
 
 

@@ -43,8 +43,8 @@ jobs.run([jobs.Job("one", command)], 1)
 """
 
 
-def make_job(folder, name, seconds=0.0, kind=jobs.Job):
-    return kind(name, [sys.executable, "-c", WITNESS, str(folder), name, str(seconds)])
+def make_job(folder, name, seconds=0.0, kind=jobs.Job, after=None):
+    return kind(name, [sys.executable, "-c", WITNESS, str(folder), name, str(seconds)], after)
 
 
 def wait_for(path):
@@ -147,6 +147,42 @@ def test_no_more_than_so_many_at_once(tmp_path):
     assert Counted.most == 2
 
 
+def test_a_job_waits_for_the_one_that_it_comes_after(tmp_path, capfd):
+    """What waits for nothing runs meanwhile, without waiting for its turn."""
+    until = f"""
+import time
+from pathlib import Path
+while not Path({str(tmp_path)!r}, "other.end").exists():
+    time.sleep(0.02)
+assert not Path({str(tmp_path)!r}, "next.begin").exists()
+"""
+    first = jobs.Job("first", [sys.executable, "-c", until])
+    results = jobs.run(
+        [first, make_job(tmp_path, "next", after=first), make_job(tmp_path, "other")], 2
+    )
+    assert all(result.passed for result in results)
+    assert {result.title for result in results[:2]} == {"first", "other"}
+    assert results[2].title == "next"
+
+
+def test_what_comes_after_a_job_that_fails_is_not_run(tmp_path, capfd):
+    failing = jobs.Job("failing", [sys.executable, "-c", "raise SystemExit('the reason')"])
+    next_one = make_job(tmp_path, "next", after=failing)
+    wanted = [failing, next_one, make_job(tmp_path, "last", after=next_one)]
+    wanted.append(make_job(tmp_path, "other"))
+    results = jobs.run(wanted, 1)
+    assert [(result.title, result.passed) for result in results] == [
+        ("failing", False),
+        ("other", True),
+    ]
+    assert not (tmp_path / "next.begin").exists()
+    make_test.print_summary(results, len(wanted) - len(results))
+    summary = capfd.readouterr().out.partition("--- summary")[2]
+    assert summary.partition("--- failed: failing\n")[2].splitlines() == [
+        "the reason", "", "2 jobs were not run, because one that they need has failed",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_interruption_reaches_every_job(tmp_path, number):
     process = subprocess.Popen([sys.executable, "-c", RUN, WITNESS, str(tmp_path)], cwd=ROOT)
@@ -188,6 +224,15 @@ def test_long_jobs_begin_before_short_ones():
     assert long == sorted(long)
     assert max(long) < titles.index("unit and emulator tests") < titles.index("lint")
     assert titles[-1].startswith("tests/server/")
+
+
+def test_the_databases_are_prepared_first_and_what_needs_none_does_not_wait():
+    [prepared, *others] = make_test.all_jobs()
+    assert prepared.command[-2:] == ["devenv.database", "template"]
+    assert {job.after for job in others} == {prepared, None}
+    assert [job.title for job in others if not job.after] == [
+        "unit and emulator tests", "lint", "tests/contract/test_client_contract.py",
+    ]  # fmt: skip
 
 
 def test_the_addons_tests_are_split_evenly():
