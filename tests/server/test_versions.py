@@ -1,4 +1,4 @@
-"""An A/B test with a control group: nobody is in two groups, through kills and a restore."""
+"""A/B tests with a control group: nobody is in two groups, through kills and a restore."""
 
 import os
 
@@ -8,13 +8,18 @@ from tests.server.common.runs_versions import DECISIONS, plan_twice, run_version
 from tests.server.common.shop import SHORT
 
 SEED = int(os.environ.get("SEED", "1"))
-PEOPLE, KILLS = 1500, 1
+PEOPLE, KILLS = 1000, 1
 SECONDS = SHORT
 
 
+@pytest.fixture(scope="module")
+def runs(shop):
+    return run_versions(shop, PEOPLE, KILLS, SEED)
+
+
 @pytest.mark.parametrize("way", DECISIONS)
-def test_versions_and_a_control_group_survive_kills_and_a_restore(shop, way):
-    run = run_versions(shop, PEOPLE, KILLS, SEED, way, f"versions{way}")
+def test_versions_and_a_control_group_survive_kills_and_a_restore(runs, way):
+    run = runs[way]
     assert not run.wrong, run.wrong
     assert run.books.ok and not run.books.unknown, run.books
     assert run.kills == 2 * KILLS, "a part of the task was over before its last kill"

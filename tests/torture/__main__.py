@@ -242,7 +242,7 @@ def versions():
             people, kills = min(people, PEOPLE), kills // 2
         with open_shop(f"versions_{way}") as shop:
             begin = time.monotonic()
-            run = run_versions(shop, people, kills, SEED, way)
+            run = run_versions(shop, people, kills, SEED, (way,))[way]
         print(
             f"versions, {way}: {people} people, {run.kills} kills of both servers beside those in"
             f" the decision, {time.monotonic() - begin:.0f} s, {dict(sorted(run.sizes.items()))},"

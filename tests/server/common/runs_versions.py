@@ -1,4 +1,4 @@
-"""An A/B test with a control group, on two servers that are killed, and a database restored."""
+"""A/B tests with a control group, on two servers that are killed, and a database restored."""
 
 import subprocess
 import tempfile
@@ -39,7 +39,8 @@ class VersionsRun:
 
     :ivar books: `Books` of the task at the end
     :ivar sizes: {"A", "B", "C" of the test group, "control" or "rest": number of people}
-    :ivar kills: number of kills of both servers before the task was done
+    :ivar kills: number of kills of both servers before all tasks were done, apart from those in
+        the middle of the decisions
     :ivar wrong: complaints, in words
     """
 
@@ -49,44 +50,66 @@ class VersionsRun:
     wrong: list
 
 
-def run_versions(shop, people, kills, seed, way="winner", group="versions"):
+def run_versions(shop, people, kills, seed, ways=tuple(DECISIONS)):
     """Send three versions to a test group and then to the rest, and kill both servers meanwhile.
 
-    Between the two the database is lost and restored from a dump, both servers die in the middle of
-    the decision, and then decide at the same moment, while a user chooses a version.
+    Between the two the database is lost and restored from a dump. For each way of the decision
+    there is one email task; they are sent at the same time, and decided one after the other: both
+    servers die in the middle of each decision, and then decide at the same moment, while a user
+    chooses a version.
 
-    :param kills: how often both servers die before the decision, and how often after it
-    :param way: key of `DECISIONS`: people click one version more; or nobody clicks, and the user is
-        first, or the rest is split evenly
+    :param int people: in each task
+    :param kills: how often both servers die before the decisions, and how often after them
+    :param ways: keys of `DECISIONS`: people click one version more; or nobody clicks, and the user
+        is first, or the rest is split evenly
+    :return: {way: `VersionsRun`}
     """
     random = Random(seed)
     shop.stop_importing()
-    shop.emulator.configure_account(daily_quota=10 * people)
-    task, letters = _make_test(shop, group, people)
+    shop.emulator.configure_account(daily_quota=10 * people * len(ways))
+    tasks, letters = {}, {}
+    for way in ways:
+        tasks[way], letters[way] = _make_test(shop, f"versions{way}", people)
+    everything = [*tasks.values()]
     shop.emulator.set_fault("slow", action="SingleSendMail", delay=LATENCY)
     with Pair(shop) as pair:
-        shop.act(task, "send")
-        done = _kill_both(pair, task, kills, random, lambda: is_test_group_out(shop, task))
-    shop.import_results(task, seconds=PATIENCE + people / 50)
-    before = _read_people(shop, task)
+        for task in everything:
+            shop.act(task, "send")
+        done = _kill_both(pair, everything, kills, random, is_test_group_out)
+    _import_all(shop, everything, people)
+    before = {way: _read_people(shop, task) for way, task in tasks.items()}
     _lose_and_restore(shop)
-    wrong = ["the restored database assigns otherwise"] * (_read_people(shop, task) != before)
-    if way == "winner":
-        click(shop, task)
+    changed = {way for way, task in tasks.items() if _read_people(shop, task) != before[way]}
+    wrong = {way: ["the restored database assigns otherwise"] * (way in changed) for way in ways}
+    if "winner" in ways:
+        click(shop, tasks["winner"])
     with Pair(shop) as pair:
-        let_hours_pass(shop, task)
         shop.admin.call("directmail.account", "action_activate", [[shop.account]])
-        wrong += decide(shop, pair, task, random, by_hand=way == "hand")
-        done += _kill_both(pair, task, kills, random, lambda: shop.state(task) == "done")
+        for way, task in tasks.items():
+            let_hours_pass(shop, task)
+            wrong[way] += decide(shop, pair, task, random, by_hand=way == "hand")
+        done += _kill_both(pair, everything, kills, random, _is_done)
     shop.emulator.clear_faults()
-    shop.import_results(task, seconds=PATIENCE + people / 50)
-    wrong += find_wrong_decision(shop, task, *DECISIONS[way])
-    wrong += _find_wrong_before(task, before)
-    wrong += _find_wrong_after(task, before, _read_people(shop, task), DECISIONS[way][0])
-    wrong += _find_wrong_mails(shop, task, letters)
-    sizes = Counter(_get_group(task, key) for key in before)
-    wrong += _find_unbalanced(sizes, people)
-    return VersionsRun(shop.check(task, people), sizes, done, wrong)
+    _import_all(shop, everything, people)
+    runs = {}
+    for way, task in tasks.items():
+        winner, by = DECISIONS[way]
+        sizes = Counter(_get_group(task, key) for key in before[way])
+        found = [
+            *wrong[way],
+            *find_wrong_decision(shop, task, winner, by),
+            *_find_wrong_before(task, before[way]),
+            *_find_wrong_after(task, before[way], _read_people(shop, task), winner),
+            *_find_wrong_mails(shop, task, letters[way]),
+            *_find_unbalanced(sizes, people),
+        ]
+        runs[way] = VersionsRun(shop.check(task, people), sizes, done, found)
+    return runs
+
+
+def _import_all(shop, tasks, people):
+    for task in tasks:
+        shop.import_results(task, seconds=PATIENCE + people / 50)
 
 
 def plan_twice(shop, people, group):
@@ -150,32 +173,48 @@ def _make_test(shop, group, people):
     return task, refs
 
 
-def _kill_both(pair, task, kills, random, is_over):
-    """Kill both servers at random moments of a part of the task, and wait until it is over.
+def _kill_both(pair, tasks, kills, random, is_over):
+    """Kill both servers at random moments of a part of the tasks, and wait until it is over.
 
-    :param is_over: function that tells whether it is over
+    :param is_over: function (`Shop`, task) that tells whether it is over for a task
     :return: number of kills before that
     """
     shop = pair.shop
 
+    def are_over():
+        return all(is_over(shop, task) for task in tasks)
+
     def complain():
-        return f"it stops: {shop.count_rows(task)}, {shop.read(task, 'state', 'state_message')}"
+        states = [shop.read(task, "state", "state_message") for task in tasks]
+        return f"it stops: {_count_rows(shop, tasks)}, {states}"
 
     for done in range(kills):
-        target = _count_out(shop, task) + random.randint(1, STEP)
-        wait_until(lambda: is_over() or _count_out(shop, task) >= target, complain, pair.wake)  # noqa: B023
-        if is_over():
+        target = _count_out(shop, tasks) + random.randint(1, STEP)
+        wait_until(
+            lambda: are_over() or _count_out(shop, tasks) >= target,  # noqa: B023
+            complain,
+            pair.wake,
+        )
+        if are_over():
             return done
         pair.kill(random)
         pair.start()
-    left = sum(shop.count_rows(task).values())
-    wait_until(is_over, complain, pair.wake, PATIENCE + left / 10, longest_pause=1)
+    left = _count_rows(shop, tasks).total()
+    wait_until(are_over, complain, pair.wake, PATIENCE + left / 10, longest_pause=1)
     return kills
 
 
-def _count_out(shop, task):
-    rows = shop.count_rows(task)
-    return rows.get("sent", 0) + rows.get("unknown", 0)
+def _count_rows(shop, tasks):
+    return sum((Counter(shop.count_rows(task)) for task in tasks), Counter())
+
+
+def _count_out(shop, tasks):
+    rows = _count_rows(shop, tasks)
+    return rows["sent"] + rows["unknown"]
+
+
+def _is_done(shop, task):
+    return shop.state(task) == "done"
 
 
 def is_test_group_out(shop, task):
