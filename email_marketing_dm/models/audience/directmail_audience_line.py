@@ -113,10 +113,10 @@ class DirectmailAudienceLine(models.Model):
     @api.model
     def _default_table_id(self):
         presets = self.env.context.get("directmail_presets") or ("contacts",)
-        tables = self.env["directmail.data.table"].search(
-            [("preset", "in", presets), ("usable", "=", True)]
-        )
-        return tables.sorted(lambda table: presets.index(table.preset))[:1]
+        # Not in the domain: a search for `usable` checks the user's rights to every table.
+        tables = self.env["directmail.data.table"].search([("preset", "in", presets)])
+        usable = tables.filtered("usable")
+        return usable.sorted(lambda table: presets.index(table.preset))[:1]
 
     # === COMPUTE === #
 
