@@ -143,9 +143,21 @@ class DirectmailMixin:
         )
 
     @classmethod
+    def _make_quietly(cls, model, vals, user=None):
+        """Make records without followers and notes in the chatter, which few tests look at.
+
+        :param str model: name of a model
+        :param vals: of `create`
+        :param user: who makes them, and in whose environment they are returned
+        """
+        model = cls.env[model].with_user(user) if user else cls.env[model]
+        return model.with_context(tracking_disable=True).create(vals).with_env(model.env)
+
+    @classmethod
     def _make_people(cls, *emails, **vals):
-        return cls.env["res.partner"].create(
-            [{"name": f"Person {i}", "email": email, **vals} for i, email in enumerate(emails)]
+        return cls._make_quietly(
+            "res.partner",
+            [{"name": f"Person {i}", "email": email, **vals} for i, email in enumerate(emails)],
         )
 
     @classmethod
@@ -154,34 +166,30 @@ class DirectmailMixin:
         lines = vals.pop("lines", None)
         if lines is None:
             lines = [{"domain": f"[('id', 'in', {people.ids})]"}]
-        return (
-            cls.env["directmail.audience"]
-            .with_user(user or cls.user)
-            .create(
-                {
-                    "name": "Some people",
-                    "line_ids": [fields.Command.create(line) for line in lines],
-                    **vals,
-                }
-            )
+        return cls._make_quietly(
+            "directmail.audience",
+            {
+                "name": "Some people",
+                "line_ids": [fields.Command.create(line) for line in lines],
+                **vals,
+            },
+            user or cls.user,
         )
 
     @classmethod
     def _make_template(cls, approved=True, **vals):
-        template = (
-            cls.env["directmail.template"]
-            .with_user(cls.user)
-            .create(
-                {
-                    "name": "Spring",
-                    "account_id": cls.account.id,
-                    "subject": "Spring is here, {{ object.name }}",
-                    "sender_name": "Azure Interior",
-                    "body_arch": BODY,
-                    "body_html": BODY,
-                    **vals,
-                }
-            )
+        template = cls._make_quietly(
+            "directmail.template",
+            {
+                "name": "Spring",
+                "account_id": cls.account.id,
+                "subject": "Spring is here, {{ object.name }}",
+                "sender_name": "Azure Interior",
+                "body_arch": BODY,
+                "body_html": BODY,
+                **vals,
+            },
+            cls.user,
         )
         if approved:
             template.action_submit()
@@ -191,19 +199,17 @@ class DirectmailMixin:
 
     @classmethod
     def _make_task(cls, audience, template=None, **vals):
-        return (
-            cls.env["directmail.task"]
-            .with_user(cls.user)
-            .create(
-                {
-                    "name": "Spring mailing",
-                    "account_id": cls.account.id,
-                    "audience_ids": [fields.Command.set(audience.ids)],
-                    "template_id": (template or cls._make_template()).id,
-                    "sender_id": cls.sender.id,
-                    **vals,
-                }
-            )
+        return cls._make_quietly(
+            "directmail.task",
+            {
+                "name": "Spring mailing",
+                "account_id": cls.account.id,
+                "audience_ids": [fields.Command.set(audience.ids)],
+                "template_id": (template or cls._make_template()).id,
+                "sender_id": cls.sender.id,
+                **vals,
+            },
+            cls.user,
         )
 
     def _run_cron(self, account=None, at=None):
