@@ -19,15 +19,17 @@ PIXEL = (
 
 @tagged("post_install", "-at_install")
 class TestRecipientPages(DirectmailMixin, PatientHttpCase):
-    def setUp(self):
-        super().setUp()
-        people = self._make_people("zoe@example.com", name="Zoë <script>")
-        self.task = self._make_task(self._make_audience(people))
-        self.task.action_send()
-        start_task(self.task.sudo())
-        self.delivery = self.task.delivery_ids.sudo()
-        self.token = self._get_token(self.delivery)
-        self.optouts = self.env["directmail.optout"].search([])
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        people = cls._make_people("zoe@example.com", name="Zoë <script>")
+        cls.task = cls._make_task(cls._make_audience(people))
+        cls.task.action_send()
+        start_task(cls.task.sudo())
+        cls.delivery = cls.task.delivery_ids.sudo()
+        cls.token = cls._get_token(cls.delivery)
+        cls.optouts = cls.env["directmail.optout"].search([])
+        cls.env.flush_all()
 
     def _get_new_optouts(self):
         self.env.invalidate_all()

@@ -30,24 +30,29 @@ LOGGER = "odoo.addons.email_marketing_dm.controllers.directmail_events"
 class TestPush(DirectmailMixin, PatientHttpCase):
     """The webhook, with signatures as the emulator's EventBridge makes them."""
 
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.signer = Signer(cls.emulator._data)
+        cls.account.public_url = cls.base_url()
+        people = cls._make_people("a@example.com", "b@example.com")
+        cls.task = cls._make_task(cls._make_audience(people)).sudo()
+        cls.task.action_send()
+        start_task(cls.task)
+        cls.first, cls.second = cls.task.delivery_ids
+        cls.env.flush_all()
+        cls.env.cr.execute(
+            "UPDATE directmail_delivery SET state = 'sent', claimed_at = %s WHERE task_id = %s",
+            [fields.Datetime.now() - timedelta(days=1), cls.task.id],
+        )
+        cls.env.invalidate_all()
+        cls.url, cls.secret = cls.account.push_url, cls.account.push_token
+        cls.certificate = f"{cls.emulator.admin}/eventbridge/certificate.pem"
+        cls.events = cls.env["directmail.event"]
+
     def setUp(self):
         super().setUp()
-        self.account.public_url = self.base_url()
-        people = self._make_people("a@example.com", "b@example.com")
-        self.task = self._make_task(self._make_audience(people)).sudo()
-        self.task.action_send()
-        start_task(self.task)
-        self.first, self.second = self.task.delivery_ids
-        self.env.flush_all()
-        self.env.cr.execute(
-            "UPDATE directmail_delivery SET state = 'sent', claimed_at = %s WHERE task_id = %s",
-            [fields.Datetime.now() - timedelta(days=1), self.task.id],
-        )
-        self.env.invalidate_all()
-        self.url, self.secret = self.account.push_url, self.account.push_token
-        self.certificate = f"{self.emulator.admin}/eventbridge/certificate.pem"
         directmail_events._reported.clear()
-        self.events = self.env["directmail.event"]
 
     def _make_event(self, delivery, number=1, kind="dm:Deliver:Succeed", **data):
         token = self._get_token(delivery)
@@ -63,8 +68,7 @@ class TestPush(DirectmailMixin, PatientHttpCase):
         details = {"url": self.url, "certificate": self.certificate, "token": self.secret}
         details.update(changes)
         form = {name: changes[name] for name in ("form", "newline") if name in changes}
-        signer = Signer(self.emulator._data)
-        return signer.headers(
+        return self.signer.headers(
             details["url"], details["certificate"], details["token"], body, **form
         )
 
