@@ -11,7 +11,7 @@ from ..common import make_user
 from ..common_engagement import EngagementCommon
 from ..common_quick import HIDDEN
 
-ROUNDS = 25
+ROUNDS = 12
 DAYS, QUIET_DAYS = 10, 25
 
 

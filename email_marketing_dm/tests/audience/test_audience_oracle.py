@@ -11,7 +11,7 @@ from ..common_encrypted import ALICE, ALICE_HEX, BOB, X
 from ..common_upload import UploadMixin
 
 CITIES = ("Bonn", "Köln", "Ulm")
-EXAMPLES = 90
+EXAMPLES = 45
 #: addresses that no contact has, in clear and encrypted; what can't be decrypted is told apart too
 ADDRESSES = ["bare0@example.com", "bare1@example.com", "bare2@example.com", "alice@example.com",
              "x@y.cn", "nonsense", "more nonsense"]  # fmt: skip

@@ -305,7 +305,7 @@ class TestAudienceSnapshots(AudienceCommon):
     def test_times_of_merged_contacts_are_joined(self):
         """Random times of three contacts that become one, against sets in plain Python."""
         draw = random.Random(22)
-        for _round in range(8):
+        for _round in range(4):
             merged = self._make_people("x@example.com", "y@example.com", "z@example.com")
             snapshots = {}
             for _step in range(6):

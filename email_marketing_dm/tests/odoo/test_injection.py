@@ -192,21 +192,24 @@ class TestInjection(DirectmailCommon):
     # === STATEMENTS === #
 
     def test_no_statement_of_sql_is_taken(self):
-        for model in self._get_models(self.admin):
-            if not model.has_access("read"):
-                continue
-            read_groups = model.formatted_read_group
-            for text in STATEMENTS:
-                for way, call in {
-                    "order": lambda m, t, _r: m.search_read([], ["id"], order=t),
-                    "groups": lambda _m, t, r: r([], [t], ["__count"]),
-                    "aggregate": lambda _m, t, r: r([], [], [f"id:{t}"]),
-                    "having": lambda _m, t, r: r([], ["id"], ["__count"], having=[(t, ">", 0)]),
-                    "group order": lambda _m, t, r: r([], ["id"], ["__count"], order=t),
-                    "filter": lambda m, t, _r: m.search_count([(t, "=", 1)]),
-                    "operator": lambda m, t, _r: m.search_count([("id", t, 1)]),
-                }.items():
-                    with self.subTest(model=model._name, text=text, way=way):
-                        self.assertIsNone(
-                            self._try(lambda c=call, m=model, t=text, r=read_groups: c(m, t, r))
-                        )
+        """Each two of model, text and way meet: all three would in seven times as many attempts."""
+        ways = {
+            "order": lambda m, t: m.search_read([], ["id"], order=t),
+            "groups": lambda m, t: m.formatted_read_group([], [t], ["__count"]),
+            "aggregate": lambda m, t: m.formatted_read_group([], [], [f"id:{t}"]),
+            "having": lambda m, t: m.formatted_read_group(
+                [], ["id"], ["__count"], having=[(t, ">", 0)]
+            ),
+            "group order": lambda m, t: m.formatted_read_group([], ["id"], ["__count"], order=t),
+            "filter": lambda m, t: m.search_count([(t, "=", 1)]),
+            "operator": lambda m, t: m.search_count([("id", t, 1)]),
+        }
+        met = set()
+        readable = [m for m in self._get_models(self.admin) if m.has_access("read")]
+        for first, model in enumerate(readable):
+            for number, text in enumerate(STATEMENTS):
+                way = list(ways)[(first + number) % len(ways)]
+                met.add((text, way))
+                with self.subTest(model=model._name, text=text, way=way):
+                    self.assertIsNone(self._try(partial(ways[way], model, text)))
+        self.assertEqual(len(met), len(STATEMENTS) * len(ways))
