@@ -34,6 +34,7 @@ class TestNothingIsFoundElsewhere(CompanyCommon):
         task = cls._make_task(audience, template, name=f"{WORD} task")
         task.action_send()
         start_task(task.sudo())
+        # pylint: disable-next=translation-required
         audience.message_post(body=f"{WORD} message")
         template.activity_schedule("mail.mail_activity_data_todo", summary=f"{WORD} activity")
         upload = {"name": f"{WORD} list", "source": "paste", "pasted": "zebra@example.com"}

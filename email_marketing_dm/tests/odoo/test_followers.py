@@ -1,5 +1,7 @@
 """Followers get the messages of a record only as long as they may read it."""
 
+# Messages of tests are in English.
+# pylint: disable=translation-required
 from odoo.tests import new_test_user, tagged
 
 from ..common import AudienceCommon
