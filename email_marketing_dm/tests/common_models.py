@@ -54,7 +54,8 @@ class ModelsCommon(TransactionCase):
             .create({"name": "Stages", "condition_ids": commands, **vals})
         )
 
-    def _add_purchases(self, purchases, tz="UTC"):
+    @classmethod
+    def _add_purchases(cls, purchases, tz="UTC"):
         """Write purchases past the ORM, which would take longer than what is tested.
 
         :param purchases: (contact id or None, moment in UTC, amount, name) tuples
@@ -62,12 +63,12 @@ class ModelsCommon(TransactionCase):
         """
         for partner_id, moment, amount, name in purchases:
             day = moment and moment.replace(tzinfo=timezone.utc).astimezone(ZoneInfo(tz)).date()
-            self.env.cr.execute(
+            cls.env.cr.execute(
                 SQL(
                     """INSERT INTO crm_lead (company_id, name, type, active, partner_id,
                                              date_closed, date_deadline, expected_revenue)
                        VALUES (%s, %s, 'opportunity', true, %s, %s, %s, %s)""",
-                    self.env.company.id,
+                    cls.env.company.id,
                     name,
                     partner_id,
                     moment,
@@ -75,11 +76,12 @@ class ModelsCommon(TransactionCase):
                     amount,
                 )
             )
-        self.env["crm.lead"].invalidate_model()
+        cls.env["crm.lead"].invalidate_model()
 
-    def _buy(self, person, days_ago, amount=10, name="Purchase"):
-        moment = self.env.cr.now().replace(microsecond=0) - timedelta(days=days_ago)
-        self._add_purchases([(person.id, moment, amount, name)])
+    @classmethod
+    def _buy(cls, person, days_ago, amount=10, name="Purchase"):
+        moment = cls.env.cr.now().replace(microsecond=0) - timedelta(days=days_ago)
+        cls._add_purchases([(person.id, moment, amount, name)])
 
     def _as(self, user, record):
         return record.with_user(user).with_context(allowed_company_ids=self.env.company.ids)
@@ -88,13 +90,14 @@ class ModelsCommon(TransactionCase):
 class RfmCommon(ModelsCommon):
     """Ann bought often, for much, and lately; Bob once, for little, and long ago."""
 
-    def setUp(self):
-        super().setUp()
-        self.ann, self.bob, self.cid = self.people[:3]
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.ann, cls.bob, cls.cid = cls.people[:3]
         for days_ago in (1, 10, 20, 40, 50):
-            self._buy(self.ann, days_ago, 500)
-        self._buy(self.bob, 200, 20)
-        self.rfm = self._make_rfm()
+            cls._buy(cls.ann, days_ago, 500)
+        cls._buy(cls.bob, 200, 20)
+        cls.rfm = cls._make_rfm()
 
     def _scores(self, rfm=None, user=None):
         scores = self.env["directmail.rfm.customer"].with_user(user or self.owner)

@@ -6,19 +6,20 @@ from ..common_models import ALL_LEADS, GROUP_ADMIN, GROUP_USER, ModelsCommon
 
 @tagged("post_install", "-at_install")
 class TestAudienceLineModels(ModelsCommon):
-    def setUp(self):
-        super().setUp()
-        self.ann, self.bob, self.cid = self.people[:3]
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.ann, cls.bob, cls.cid = cls.people[:3]
         for days_ago in (1, 10, 20, 40, 50):
-            self._buy(self.ann, days_ago, 500)
-        self._buy(self.bob, 200, 20)
-        self._buy(self.cid, 40, 150)
-        self.rfm = self._make_rfm()
-        self.rfm.action_compute()
-        self.aipl = self._make_aipl(
+            cls._buy(cls.ann, days_ago, 500)
+        cls._buy(cls.bob, 200, 20)
+        cls._buy(cls.cid, 40, 150)
+        cls.rfm = cls._make_rfm()
+        cls.rfm.action_compute()
+        cls.aipl = cls._make_aipl(
             {"stage": "i"}, {"stage": "p", "days": 90}, {"stage": "l", "min_count": 3}
         )
-        self.aipl.action_compute()
+        cls.aipl.action_compute()
 
     def _make_audience(self, *lines, user=None):
         audience = self.env["directmail.audience"].with_user(user or self.user)

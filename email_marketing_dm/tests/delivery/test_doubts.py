@@ -22,6 +22,7 @@ class TestDoubts(DirectmailCommon):
         # These tests ask about the account more often than ten times a minute.
         unlimited = {"DescAccountSummary": "0", "SingleSendMail": "100/s"}
         cls.emulator.change_settings({"throttle": {"operations": unlimited}})
+        cls.task_template = cls._make_template()
 
     def _plan(self, number, **vals):
         """Start a task for p0 to p<number - 1>, none of whom is mailed yet."""

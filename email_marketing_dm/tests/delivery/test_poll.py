@@ -17,6 +17,11 @@ DETAILS = "SenderStatisticsDetailByParam"
 class TestPoll(DirectmailCommon):
     """DirectMail's records are read page by page; reading continues where it stopped."""
 
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.task_template = cls._make_template()
+
     def setUp(self):
         super().setUp()
         self.patch(client, "DETAIL_PAGE", 2)

@@ -18,22 +18,27 @@ KEYRING = "odoo.addons.email_marketing_dm.models.key.directmail_keyring"
 class TestLostKeyPages(KeyMixin, DirectmailMixin, PatientHttpCase):
     """Links that can't be verified: on a server with another key, and after a key was lost."""
 
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.env.company.email = "hello@azure.example"
+        cls.task = cls._make_task(cls._make_audience(cls._make_people("zoe@example.com")))
+        cls.task.action_send()
+        start_task(cls.task.sudo())
+        cls.delivery = cls.task.delivery_ids.sudo()
+        cls.token = cls._make_token(cls.delivery.id)
+        cls.requests = cls.env["directmail.unsubscribe.request"].sudo()
+        cls.optouts = cls.env["directmail.optout"].sudo()
+
     def setUp(self):
         super().setUp()
-        self.env.company.email = "hello@azure.example"
-        self.task = self._make_task(self._make_audience(self._make_people("zoe@example.com")))
-        self.task.action_send()
-        start_task(self.task.sudo())
         self._run_cron()
-        self.delivery = self.task.delivery_ids.sudo()
-        self.token = self._make_token(self.delivery.id)
-        self.requests = self.env["directmail.unsubscribe.request"].sudo()
-        self.optouts = self.env["directmail.optout"].sudo()
 
-    def _make_token(self, number):
+    @classmethod
+    def _make_token(cls, number):
         return make_token(
-            self.env["directmail.keyring"]._get_master_key(),
-            get_database_uuid(self.env),
+            cls.env["directmail.keyring"]._get_master_key(),
+            get_database_uuid(cls.env),
             TOKEN_KIND,
             number,
         )

@@ -11,10 +11,11 @@ GROUP_USER = "email_marketing_dm.group_user"
 
 @tagged("post_install", "-at_install")
 class TestFollowers(AudienceCommon):
-    def setUp(self):
-        super().setUp()
-        self.template = self._make_template()
-        self.notes = self.env.ref("mail.mt_note") + self.env.ref("mail.mt_comment")
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.template = cls._make_template()
+        cls.notes = cls.env.ref("mail.mt_note") + cls.env.ref("mail.mt_comment")
 
     def _get_told(self, record):
         """Return who was told by the last message in a record's chatter."""

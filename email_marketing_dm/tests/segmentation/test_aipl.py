@@ -9,19 +9,20 @@ from ..common_models import GROUP_ADMIN, ModelsCommon
 
 @tagged("post_install", "-at_install")
 class TestAipl(ModelsCommon):
-    def setUp(self):
-        super().setUp()
-        self.ann, self.bob, self.cid = self.people[:3]
-        self._buy(self.ann, 1, 500)
-        self._buy(self.ann, 20, 500)
-        self._buy(self.bob, 200, 20)
-        self._buy(self.cid, 1, 0, "Purchase (asked only)")
-        self.aipl = self._make_aipl(
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.ann, cls.bob, cls.cid = cls.people[:3]
+        cls._buy(cls.ann, 1, 500)
+        cls._buy(cls.ann, 20, 500)
+        cls._buy(cls.bob, 200, 20)
+        cls._buy(cls.cid, 1, 0, "Purchase (asked only)")
+        cls.aipl = cls._make_aipl(
             {"stage": "a", "domain": "[('name', 'ilike', 'asked')]"},
             {"stage": "p", "days": 365},
             {"stage": "l", "min_count": 2, "min_amount": 1000, "days": 30},
         )
-        self.aipl.condition_ids[1].domain = "[('name', '=', 'Purchase')]"
+        cls.aipl.condition_ids[1].domain = "[('name', '=', 'Purchase')]"
 
     def _stages(self):
         found = self.env["directmail.aipl.contact"].search([("aipl_model_id", "=", self.aipl.id)])

@@ -20,6 +20,11 @@ ACCEPTED = Answer(Verdict.ACCEPTED, env_id="1")
 
 @tagged("post_install", "-at_install")
 class TestEngine(DirectmailCommon):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.task_template = cls._make_template()
+
     def _start(self, number=3, **vals):
         people = self._make_people(*[f"p{i}@example.com" for i in range(number)])
         task = self._make_task(self._make_audience(people), **vals)

@@ -9,6 +9,11 @@ from ..common import DirectmailCommon, start_task
 
 @tagged("post_install", "-at_install")
 class TestTask(DirectmailCommon):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.task_template = cls._make_template()
+
     def _send(self, people, **vals):
         task = self._make_task(self._make_audience(people), **vals)
         task.action_send()

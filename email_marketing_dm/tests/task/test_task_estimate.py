@@ -7,17 +7,18 @@ from ..common import DirectmailCommon, start_task
 
 @tagged("post_install", "-at_install")
 class TestTaskEstimate(DirectmailCommon):
-    def setUp(self):
-        super().setUp()
-        self.env["directmail.usage"].search([]).unlink()
-        self.people = self._make_people(
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.env["directmail.usage"].search([]).unlink()
+        cls.people = cls._make_people(
             "a@x.com", "b@x.com", "c@x.com", "A@x.com", "black@x.com", "nonsense", False
         )
-        self.env["mail.blacklist"].sudo()._add("black@x.com")
-        self.excluded = self._make_audience(self.people[1])
-        self.task = self._make_task(
-            self._make_audience(self.people),
-            exclude_audience_ids=[fields.Command.set(self.excluded.ids)],
+        cls.env["mail.blacklist"].sudo()._add("black@x.com")
+        cls.excluded = cls._make_audience(cls.people[1])
+        cls.task = cls._make_task(
+            cls._make_audience(cls.people),
+            exclude_audience_ids=[fields.Command.set(cls.excluded.ids)],
         )
 
     def _open(self, button="open_send", task=None):

@@ -16,6 +16,11 @@ from ..common import DirectmailCommon, run_migration, start_task
 class TestTaskStops(DirectmailCommon):
     """Tasks that stop half-way: why, what their owner is told, and how they go on."""
 
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.task_template = cls._make_template()
+
     def _start(self, number=3, **vals):
         people = self._make_people(*[f"p{i}@example.com" for i in range(number)])
         task = self._make_task(self._make_audience(people), **vals)
