@@ -56,11 +56,10 @@ class DirectmailTask(models.Model):
 
     def _get_hidden_audiences(self):
         """Return {field: audiences that the current user can't read, as sudo records}."""
-        found = {}
-        for name in AUDIENCES:
-            audiences = self._read_all_audiences()[name]
-            found[name] = audiences - audiences.with_env(self.env)._filtered_access("read").sudo()
-        return found
+        return {
+            name: audiences - audiences.with_env(self.env)._filtered_access("read").sudo()
+            for name, audiences in self._read_all_audiences().items()
+        }
 
     def _check_copyable(self, default):
         """Refuse a copy that would exclude fewer people than the original.
