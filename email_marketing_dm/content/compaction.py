@@ -12,6 +12,7 @@ import contextlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import cssselect2
@@ -111,18 +112,20 @@ class _Sheets:
         self.words.update(re.findall(r"[.#]?[A-Za-z_][\w-]*", text))
 
 
-def _rules(text: str) -> list[tuple[Selector, list[Declaration]]]:
+# Nearly the same in all mails, while each has hundreds of elements to apply it to.
+@lru_cache(maxsize=16)
+def _rules(text: str) -> tuple[tuple[Selector, list[Declaration]], ...]:
     """Return (selector, Declarations) of every rule of the builder's style sheet."""
     found: list[tuple[Selector, list[Declaration]]] = []
     for rule in tinycss2.parse_stylesheet(text, skip_comments=True, skip_whitespace=True):
         if rule.type != "qualified-rule":
             continue
-        declarations = styles.parse(tinycss2.serialize(rule.content)) or []
-        declarations = [one for one in declarations if not one.name.startswith("--")]
+        parsed = styles.parse(tinycss2.serialize(rule.content)) or ()
+        declarations = [one for one in parsed if not one.name.startswith("--")]
         with contextlib.suppress(cssselect2.SelectorError):
             selectors = cssselect2.compile_selector_list(rule.prelude)
             found += [(selector, declarations) for selector in selectors if declarations]
-    return found
+    return tuple(found)
 
 
 def _parts_of(name: str) -> set[str]:
@@ -224,10 +227,11 @@ class _Elements:
         self._used: dict[etree._Element, set[str]] = {}
         for node in root.iter():
             if isinstance(node.tag, str):
-                found = styles.parse(node.get("style") or "")
-                if found is not None:
-                    found = _cascaded(builders.get(node, ()), found)
-                    found = styles.merge(styles.resolve(found, sheets.variables))
+                parsed = styles.parse(node.get("style") or "")
+                found = None
+                if parsed is not None:
+                    cascaded = _cascaded(builders.get(node, ()), parsed)
+                    found = styles.merge(styles.resolve(cascaded, sheets.variables))
                 self._styles[node] = found
         self._find_used(root)
 

@@ -10,7 +10,6 @@ from urllib.parse import unquote, urlsplit
 from lxml import html
 
 from .icons import is_icon
-from .looks import read_looks
 from .preflight_mail import UNSUBSCRIBE, WARNING, WHY, Finding, Mail, Page, path_of, words_of
 
 TEXT_MIN = 14  # px
@@ -29,14 +28,14 @@ _BLOCKS = ("p", "div", "td", "th", "li", "section", "h1", "h2", "h3", "h4", "h5"
 
 def contrast(mail: Mail, page: Page) -> Iterator[Finding]:
     """Text needs a contrast of 4.5 : 1 with its background, large text 3 : 1 (WCAG 2, AA)."""
-    for _node, words, look in read_looks(page.source):
+    for _node, words, look in page.looks:
         if look.contrast is not None and look.contrast < look.contrast_needed:
             yield Finding("low_contrast", WARNING, _begin(words), "fix_contrast")
 
 
 def text_size(mail: Mail, page: Page) -> Iterator[Finding]:
     """Text should have at least 14 px, so that it can be read on a phone."""
-    for _node, words, look in read_looks(page.source):
+    for _node, words, look in page.looks:
         if look.size is not None and look.size < TEXT_MIN:
             yield Finding("small_text", WARNING, _begin(words), "enlarge_text")
 

@@ -6,11 +6,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from urllib.parse import unquote, urlsplit
 
 from lxml import html
 
 from .lengths import OdooText
+from .looks import Look, read_looks
 from .outlook import is_conditional, read_links
 from .placeholders import Compiled
 
@@ -178,6 +180,11 @@ class Page:
         ]
         self.prose = " ".join("".join(self.root.xpath(_PROSE)).split())
         self.images = [node for node in self.root.iter("img") if "t-att-src" not in node.attrib]
+
+    @cached_property
+    def looks(self) -> list[tuple[html.HtmlElement, str, Look]]:
+        """What `read_looks` yields for `source`."""
+        return list(read_looks(self.source))
 
     def picture_addresses(self) -> Iterator[str]:
         """Yield the addresses of all pictures, also those in styles and in conditional comments."""

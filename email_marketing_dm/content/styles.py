@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import tinycss2
@@ -127,7 +128,9 @@ class Declaration:
         return f"{self.name}:{self.value}{'!important' if self.important else ''}"
 
 
-def parse(style: str) -> list[Declaration] | None:
+# The builder writes a few styles onto all elements, and a form checks its mail at each change.
+@lru_cache(maxsize=1024)
+def parse(style: str) -> tuple[Declaration, ...] | None:
     """Return the Declarations of a ``style`` attribute in order, or None if it has an error.
 
     A mail program may understand what a browser skips, so callers leave an invalid style alone.
@@ -135,10 +138,10 @@ def parse(style: str) -> list[Declaration] | None:
     found = tinycss2.parse_blocks_contents(style, skip_comments=True, skip_whitespace=True)
     if any(node.type != "declaration" for node in found):
         return None
-    return [
+    return tuple(
         Declaration(node.lower_name, _value(node.lower_name, node.value), node.important)
         for node in found
-    ]
+    )
 
 
 def _value(name: str, tokens: Iterable[Node]) -> str:
@@ -183,7 +186,10 @@ def resolve(declarations: Iterable[Declaration], variables: Mapping[str, str]) -
     def fill(match: re.Match[str]) -> str:
         return variables.get(match[1]) or match[0]
 
-    return [replace(found, value=_VARIABLE.sub(fill, found.value)) for found in declarations]
+    return [
+        replace(one, value=_VARIABLE.sub(fill, one.value)) if "var(" in one.value else one
+        for one in declarations
+    ]
 
 
 def settle(declarations: Iterable[Declaration]) -> list[Declaration]:
