@@ -112,11 +112,14 @@ OPEN = """
 SCOPE = """
     document.querySelector(".o_dialog .modal") || document.querySelector(".o_action_manager")
 """.strip()
+#: what a click on a tab changes in it
+NOTEBOOKS = f"""
+    [...({SCOPE}).querySelectorAll(".o_notebook")]
+""".strip()
 AXE = """
     const [around, ofOdoo] = %s;
-    const scope = %s;
     const found = await axe.run(
-        {include: [scope], exclude: around.map((selector) => [selector])},
+        {include: %s, exclude: around.map((selector) => [selector])},
         // Elements, not selectors, which find others if the page was drawn again.
         {iframes: false, resultTypes: ["violations"], elementRef: true}
     );
@@ -226,14 +229,14 @@ KNOWN = """
     ));
     return [...faulty, ...around.filter((selector) => document.querySelector(selector))];
 """
-TABS = """
-    const tabs = [...document.querySelectorAll(".o_notebook .nav-link")];
+TABS = f"""
+    const tabs = [...({SCOPE}).querySelectorAll(".o_notebook .nav-link")];
     // tabs of the mail builder have no names
     return tabs.filter((tab) => tab.name && !tab.classList.contains("active"))
         .map((tab) => tab.name);
 """
 OPEN_TAB = """
-    document.querySelector(`.o_notebook .nav-link[name=${%s}]`).click();
+    (%s).querySelector(`.o_notebook .nav-link[name=${%s}]`).click();
     await window.pages.rest();
 """
 
@@ -272,16 +275,18 @@ class Pages:
 
     def find_faults(self):
         """Return what is wrong with the page that is open, in all its tabs: a set of texts."""
-        faults = self._find_faults_of_tab()
+        faults = self._find_faults_in(f"[{SCOPE}]")
         for tab in self._browser.run(TABS):
-            self._browser.run(OPEN_TAB % json.dumps(tab))
-            faults |= {f"tab {tab}: {fault}" for fault in self._find_faults_of_tab() - faults}
+            self._browser.run(OPEN_TAB % (SCOPE, json.dumps(tab)))
+            found = self._find_faults_in(NOTEBOOKS)
+            faults |= {f"tab {tab}: {fault}" for fault in found - faults}
         faults |= {f"console: {error}" for error in self._browser.errors}
         self._browser.errors.clear()
         return faults
 
-    def _find_faults_of_tab(self):
-        faults = self._browser.run(AXE % (json.dumps([AROUND, OF_ODOO]), SCOPE))
+    def _find_faults_in(self, elements):
+        """Return what axe-core finds in elements, and what else is wrong with the whole page."""
+        faults = self._browser.run(AXE % (json.dumps([AROUND, OF_ODOO]), elements))
         return {
             *faults,
             *self._browser.run(OFF_SCREEN % (json.dumps(MAY_SCROLL), SCOPE)),
