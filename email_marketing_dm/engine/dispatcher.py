@@ -136,6 +136,7 @@ class Dispatcher:
         self._silent = 0
         self._in_hand = {}
         self._made = deque()  # (delivery id, mail) of claimed mails whose calls have not started
+        self._known = []  # answers since the last exchange, from `_make` and `_start`
         self._pauses = {}
         self._open = []  # DOUBTFUL answers that need the result of `ask_about_account`
         self._is_asking = False
@@ -161,7 +162,8 @@ class Dispatcher:
             number = 0 if is_over or self._is_halting(answers) else self._count_wanted()
             claimed = self._exchange(answers, number) if answers or number else []
             self._react(answers)
-            answers = self._make(claimed) + self._start()
+            self._make(claimed)
+            answers = self._start()
             if answers:
                 continue
             if self.pool.in_flight:
@@ -196,11 +198,12 @@ class Dispatcher:
         """
         finished = self.pool.close(0)
         answers = [
+            *self._known,
             *self._give_back(),
             *self._open,
             *_read_answers(row for row in finished if row[0] != ACCOUNT),
         ]
-        self._open = []
+        self._known, self._open = [], []
         try:
             if answers:
                 self._exchange(answers, 0)
@@ -226,10 +229,9 @@ class Dispatcher:
         Stops early, and gives the remaining mails back, if an answer stops the account or pauses a
         task, or if DirectMail wants a pause.
 
-        :return: [(delivery id, Answer)] of the calls that finished meanwhile, and of the mails that
-            were given back
+        :return: [(delivery id, Answer)] of the calls that finished meanwhile, and of mails that
+            were given back or could not be made
         """
-        answers = []
         while self._made:
             for _mail in range(self.rate.take(min(self.pool.free, len(self._made)))):
                 self.pool.submit(*self._made.popleft())
@@ -237,9 +239,10 @@ class Dispatcher:
                 break
             if self.pool.free:
                 time.sleep(max(0.002, min(self.rate.delay(self._count_step()), STEP_SECONDS)))
-            answers += self._collect(0 if self.pool.free else 1.0)
-            if self._is_halting(answers) or self.rate.delay() > HELD_SECONDS:
-                answers += self._give_back()
+            self._known += self._collect(0 if self.pool.free else 1.0)
+            if self._is_halting(self._known) or self.rate.delay() > HELD_SECONDS:
+                self._known += self._give_back()
+        answers, self._known = self._known, []
         return answers
 
     def _count_step(self):
@@ -304,22 +307,22 @@ class Dispatcher:
         return weighed.answers
 
     def _make(self, claimed):
-        """Make claimed mails, so that `_start` can send them; return answers for the others.
+        """Make claimed mails, so that `_start` can send them.
 
         :param claimed: a list of `claim.Claimed`
-        :return: [(delivery id, Answer)] of mails that can't be made
         """
         self._in_hand.update((row.id, row.task_id) for row in claimed)
         by_task = {}
         for row in claimed:
             by_task.setdefault(row.task_id, []).append(row)
-        answers = []
         for task_id, rows in by_task.items():
-            answers += self._make_of(task_id, rows)
-        return answers
+            self._known += self._make_of(task_id, rows)
 
     def _make_of(self, task_id, rows):
-        """Do the same as `_make` for claimed mails of one task."""
+        """Do the same as `_make` for claimed mails of one task.
+
+        :return: [(delivery id, Answer)] of mails that can't be made
+        """
         try:
             mails = self._transact(lambda env, _attempt: self.builder.build(env, task_id, rows))
         except Exception as error:

@@ -52,7 +52,7 @@ class TestInjection(DirectmailCommon):
                 yield model
 
     def _try(self, attempt, *models):
-        """Return what came of a call in a request of its own, or None if it was refused.
+        """Return the result of a call in a request of its own, or None if the call is refused.
 
         :param models: what it may read; by default all. What others have cached is kept.
         """
